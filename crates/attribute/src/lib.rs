@@ -1,0 +1,1 @@
+//! Address to tag and customer: sources, layers, tables

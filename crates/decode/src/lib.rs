@@ -1,0 +1,1 @@
+//! Datagram to records, counters and facts: NetFlow, IPFIX, sFlow; pure

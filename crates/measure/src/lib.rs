@@ -1,0 +1,1 @@
+//! Deltas to rows: bins, windows, estimates; now is an argument

@@ -1,0 +1,300 @@
+//! The tables, each column declared once.
+
+use std::collections::BTreeMap;
+
+use crate::Name;
+use crate::table::Timestamp;
+
+crate::tables! {
+    /// A connection, transit link or other link as it stood: a row per change.
+    "connections": ConnectionRow {
+        /// Name of the link, unique.
+        connection: Name,
+        /// Peering that it belongs to.
+        peering: Option<Name>,
+        /// `Direct` or `Exchange`, as Azure has it.
+        kind: Option<Name>,
+        /// `direct`, `exchange`, `transit` or `other`.
+        role: Name,
+        /// Metro.
+        location: Option<Name>,
+        /// Facility.
+        facility: Option<Name>,
+        /// Internet exchange.
+        exchange: Option<Name>,
+        /// Ports that it rides.
+        ports: Vec<Name>,
+        /// Azure's connectionIdentifier.
+        azure_connection_id: Option<Name>,
+        /// Microsoft's IPv4 address of the session.
+        session_v4: Option<Name>,
+        /// Microsoft's IPv6 address of the session.
+        session_v6: Option<Name>,
+        /// State of the connection, as Azure has it.
+        connection_state: Option<Name>,
+        /// State of the IPv4 session, as Azure has it.
+        session_state_v4: Option<Name>,
+        /// State of the IPv6 session, as Azure has it.
+        session_state_v6: Option<Name>,
+        /// Capacity, bit/s.
+        capacity_bps: Option<i64>,
+        /// `configured`, `provisioned`, `members` or `speed`.
+        capacity_source: Option<Name>,
+        /// Addresses of the exporters that cover it.
+        exporters: Vec<Name>,
+        /// Price of a Mbit/s and month, transit only, in the currency of the configuration.
+        price: Option<f64>,
+        /// From when this row holds.
+        valid_from: Timestamp,
+        /// Until when it held; null while it holds.
+        valid_to: Option<Timestamp>,
+    }
+
+    /// What a port carried in 60 s, by direction, Microsoft's traffic or not: link-layer bits as
+    /// interface counters count them.
+    "ports": PortRow {
+        /// Start of the window.
+        window_start: Timestamp,
+        /// Length of the window, s.
+        window_seconds: i64,
+        /// Name of the port.
+        port: Name,
+        /// Address of its exporter.
+        exporter: Name,
+        /// Role of what rides it.
+        role: Name,
+        /// `from_microsoft` for what enters the port, `to_microsoft` for what leaves it.
+        direction: Name,
+        /// Capacity, bit/s.
+        capacity_bps: Option<i64>,
+        /// `configured`, `provisioned`, `members` or `speed`.
+        capacity_source: Option<Name>,
+        /// Members of the bundle that are up.
+        members_up: Option<i64>,
+        /// Members of the bundle.
+        members_total: Option<i64>,
+        /// Mean load by flows after sampling correction, bit/s on the link layer; null where over 1 % has no known rate.
+        mean_bps: Option<f64>,
+        /// Largest load of a bin in the window, bit/s.
+        peak_bps: Option<f64>,
+        /// Length of that bin, s.
+        peak_seconds: i64,
+        /// Packets a second after sampling correction.
+        packets_per_second: Option<f64>,
+        /// Standard error of `mean_bps` by sampling, bit/s.
+        standard_error_bps: Option<f64>,
+        /// Mean load by the interface counters, bit/s.
+        counter_bps: Option<f64>,
+        /// Packets discarded, by the interface counters.
+        counter_discards: Option<i64>,
+        /// Packets with errors, by the interface counters.
+        counter_errors: Option<i64>,
+        /// Load of the busiest member over the members' mean.
+        member_peak_ratio: Option<f64>,
+        /// Load on the wire (preamble and gap included) over capacity: 1.0 is full.
+        utilisation_ratio: Option<f64>,
+        /// Share of what the exporter sent that was received and decoded.
+        coverage_ratio: Option<f64>,
+        /// `final`, or `open` while the window may still be revised.
+        status: Name,
+    }
+
+    /// Microsoft traffic of a connection or other link in 60 s, by direction: link-layer bits as
+    /// interface counters count them.
+    "links": LinkRow {
+        /// Start of the window.
+        window_start: Timestamp,
+        /// Length of the window, s.
+        window_seconds: i64,
+        /// Name of the connection or link.
+        connection: Name,
+        /// Peering that it belongs to.
+        peering: Option<Name>,
+        /// `Direct` or `Exchange`, as Azure has it.
+        kind: Option<Name>,
+        /// `direct`, `exchange`, `transit` or `other`.
+        role: Name,
+        /// Metro.
+        location: Option<Name>,
+        /// `to_microsoft` or `from_microsoft`.
+        direction: Name,
+        /// Mean load after sampling correction, bit/s on the link layer; null where over 1 % has no known rate.
+        mean_bps: Option<f64>,
+        /// Largest load of a bin in the window, bit/s.
+        peak_bps: Option<f64>,
+        /// Length of that bin, s.
+        peak_seconds: i64,
+        /// Packets a second after sampling correction.
+        packets_per_second: Option<f64>,
+        /// Sampled packets behind the estimate.
+        samples: i64,
+        /// Standard error of `mean_bps` by sampling, bit/s.
+        standard_error_bps: Option<f64>,
+        /// Mean load as exported, before sampling correction, bit/s.
+        exported_bps: f64,
+        /// Exported bytes whose sampling rate is unknown; not in the estimate.
+        bytes_unknown_rate: i64,
+        /// By what most of the bytes were matched to the link.
+        matched_by: Name,
+        /// Capacity of its port, bit/s.
+        capacity_bps: Option<i64>,
+        /// Load of its whole port on the wire over capacity.
+        utilisation_ratio: Option<f64>,
+        /// Share of what its exporters sent that was received and decoded.
+        coverage_ratio: Option<f64>,
+        /// Exported bytes that came in this window for windows that were closed.
+        late_bytes: i64,
+        /// Exported bytes with both ends at Microsoft.
+        through_bytes: i64,
+        /// `final`, or `open` while the window may still be revised.
+        status: Name,
+    }
+
+    /// Microsoft traffic of a connection in 300 s by direction, IP version and tag: IP bytes.
+    "traffic": TrafficRow {
+        /// Start of the window.
+        window_start: Timestamp,
+        /// Length of the window, s.
+        window_seconds: i64,
+        /// Name of the connection or link.
+        connection: Name,
+        /// `to_microsoft` or `from_microsoft`.
+        direction: Name,
+        /// 4 or 6; null in the row `other`.
+        ip_version: Option<i64>,
+        /// Microsoft service; `unattributed` what no list knows on a Direct connection; `other` the rest of the window.
+        service: Option<Name>,
+        /// Azure region.
+        region: Option<Name>,
+        /// Origin AS of the Microsoft side.
+        origin_asn: Option<i64>,
+        /// List that decided.
+        tag_source: Option<Name>,
+        /// Version of that list.
+        tag_version: Option<Name>,
+        /// Flow records or packet samples whose last packet is in the window.
+        records: i64,
+        /// Sampled packets behind the estimate.
+        samples: i64,
+        /// IP bytes as exported.
+        bytes_exported: i64,
+        /// Packets as exported.
+        packets_exported: i64,
+        /// IP bytes after sampling correction, of what has a known rate.
+        bytes_estimated: f64,
+        /// Packets after sampling correction, of what has a known rate.
+        packets_estimated: f64,
+        /// Standard error of `bytes_estimated` by sampling.
+        bytes_standard_error: f64,
+        /// Exported bytes whose sampling rate is unknown; not in the estimate.
+        bytes_unknown_rate: i64,
+        /// Share of what its exporters sent that was received and decoded.
+        coverage_ratio: Option<f64>,
+    }
+
+    /// Microsoft traffic of a connection in 300 s by prefix, of our side or Microsoft's: IP bytes.
+    "prefixes": PrefixRow {
+        /// Start of the window.
+        window_start: Timestamp,
+        /// Length of the window, s.
+        window_seconds: i64,
+        /// Name of the connection or link.
+        connection: Name,
+        /// `to_microsoft` or `from_microsoft`.
+        direction: Name,
+        /// `customer` or `microsoft`.
+        side: Name,
+        /// The prefix; `other` the rest of the window.
+        prefix: Name,
+        /// Name of the customer, from the own prefix list.
+        customer: Option<Name>,
+        /// AS of the prefix.
+        asn: Option<i64>,
+        /// IP bytes as exported.
+        bytes_exported: i64,
+        /// IP bytes after sampling correction, of what has a known rate.
+        bytes_estimated: f64,
+        /// Packets after sampling correction, of what has a known rate.
+        packets_estimated: f64,
+        /// Standard error of `bytes_estimated` by sampling.
+        bytes_standard_error: f64,
+    }
+
+    /// How an exporter's domain fared in 60 s of reception.
+    "exporters": ExporterRow {
+        /// Start of the window, time of reception.
+        window_start: Timestamp,
+        /// Length of the window, s.
+        window_seconds: i64,
+        /// Address of the exporter; of sFlow the agent's.
+        exporter: Name,
+        /// Observation domain, source id or sub-agent.
+        domain: i64,
+        /// Telemetry protocol.
+        protocol: Name,
+        /// Datagrams accepted.
+        datagrams: i64,
+        /// Data records and flow samples decoded.
+        records: i64,
+        /// Bytes of the records as exported.
+        bytes_exported: i64,
+        /// Packets of the records as exported.
+        packets_exported: i64,
+        /// Datagrams lost by the sequence numbers; null where they do not tell.
+        lost_datagrams: Option<i64>,
+        /// Records lost by the sequence numbers; null where they do not tell.
+        lost_records: Option<i64>,
+        /// Datagrams that came out of order.
+        reordered: i64,
+        /// Datagrams that came twice.
+        duplicates: i64,
+        /// Times the exporter started over.
+        restarts: i64,
+        /// Sets that could not be decoded.
+        undecodable: i64,
+        /// What was refused or skipped, by reason.
+        refused: BTreeMap<Name, i64>,
+        /// Templates known.
+        templates: i64,
+        /// Active timeout, measured or told, s.
+        active_timeout_s: Option<i64>,
+        /// Time of reception less the device's time, ms.
+        clock_offset_ms: Option<f64>,
+        /// The device's clock is not used: absurd or unstable.
+        is_clock_refused: bool,
+        /// Share of the records whose output interface is unknown.
+        out_interface_unknown_ratio: Option<f64>,
+        /// Records whose sampling rate is unknown.
+        rate_unknown_records: i64,
+        /// Datagrams that the kernel dropped on the sockets of its worker; not the exporter's alone.
+        kernel_drops: i64,
+        /// Share of what it sent that was received and decoded.
+        coverage_ratio: Option<f64>,
+    }
+}
+
+/// The rows of one window of one table: what is published as one file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rows {
+    /// Rows of `connections`; the window is the time of the change.
+    Connections(Vec<ConnectionRow>),
+    /// Rows of `ports`.
+    Ports(Vec<PortRow>),
+    /// Rows of `links`.
+    Links(Vec<LinkRow>),
+    /// Rows of `traffic`.
+    Traffic(Vec<TrafficRow>),
+    /// Rows of `prefixes`.
+    Prefixes(Vec<PrefixRow>),
+    /// Rows of `exporters`.
+    Exporters(Vec<ExporterRow>),
+}
+
+/// A window's rows, ready to be published; a revision replaces the rows published before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publication {
+    /// Start of the window.
+    pub window_start_us: i64,
+    /// The rows.
+    pub rows: Rows,
+}

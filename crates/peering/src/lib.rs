@@ -1,0 +1,1 @@
+//! The inventory of peerings, connections and ports; record to connection and direction, counted once

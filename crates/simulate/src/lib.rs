@@ -1,0 +1,1 @@
+//! Scenarios of networks to real datagrams and the truth about them
