@@ -1,1 +1,15 @@
-//! UDP sockets in batches and capture files; the only unsafe code and system calls
+//! UDP sockets in batches and capture files; the only unsafe code and system calls.
+//!
+//! * [`CaptureReader`]: the UDP datagrams of a pcap or pcapng file, fragments joined;
+//! * [`CaptureWriter`]: datagrams into a pcap file;
+//! * [`bind`], [`Receiver`]: sockets read a batch at a time, an exporter always on the same one;
+//! * [`Sender`]: datagrams sent a batch at a time, from several source addresses.
+
+mod capture;
+mod receiver;
+mod sender;
+mod steering;
+
+pub use capture::{CaptureError, CaptureNotes, CaptureReader, CaptureWriter, CapturedDatagram};
+pub use receiver::{Received, Receiver, ReceiverSettings, bind, wait_any};
+pub use sender::Sender;

@@ -1,0 +1,186 @@
+//! A captured packet down to its UDP datagram: link layers, VLANs, both IP versions.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+const PROTOCOL_UDP: u8 = 17;
+/// IPv6 extension headers in a row; a chain longer than this is not honest traffic.
+const EXTENSIONS_MOST: usize = 8;
+/// VLAN tags in a row.
+const TAGS_MOST: usize = 4;
+
+/// What a packet turned out to be; ranges are within the packet.
+#[derive(Debug, PartialEq)]
+pub(super) enum Parsed {
+    /// A whole UDP datagram.
+    Datagram(Datagram),
+    /// A fragment of a UDP datagram.
+    Fragment(Fragment),
+    /// Something else: another protocol, or too short to tell.
+    Other,
+    /// A link layer that is not known.
+    UnknownLinkType,
+}
+
+/// A UDP datagram within a packet.
+#[derive(Debug, PartialEq)]
+pub(super) struct Datagram {
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) payload: Range<usize>,
+    /// The capture holds less of it than was sent.
+    pub(super) is_cut_off: bool,
+}
+
+/// A fragment of an IP packet that carries UDP.
+#[derive(Debug, PartialEq)]
+pub(super) struct Fragment {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) identification: u32,
+    /// Offset of its bytes in the IP payload.
+    pub(super) offset: usize,
+    pub(super) is_last: bool,
+    pub(super) bytes: Range<usize>,
+    pub(super) is_cut_off: bool,
+}
+
+/// Finds the UDP datagram in a packet of the given link type (the numbers of tcpdump.org).
+pub(super) fn parse(link_type: i32, packet: &[u8]) -> Parsed {
+    let network = match link_type {
+        0 | 108 => Some(4),
+        1 => return ethertype_at(packet, 12),
+        12 | 14 | 101 | 228 | 229 => Some(0),
+        113 => return ethertype_at(packet, 14),
+        276 => {
+            let Some(ethertype) = half(packet, 0) else { return Parsed::Other };
+            return network_of(packet, ethertype, 20);
+        }
+        _ => None,
+    };
+    match network {
+        Some(at) => by_version(packet, at),
+        None => Parsed::UnknownLinkType,
+    }
+}
+
+/// Parses a UDP datagram whose IP payload has been joined from fragments.
+pub(super) fn joined(source: IpAddr, destination: IpAddr, payload: &[u8]) -> Option<Datagram> {
+    match udp(payload, 0..payload.len(), source, destination, false) {
+        Parsed::Datagram(datagram) => Some(datagram),
+        _ => None,
+    }
+}
+
+fn half(packet: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?))
+}
+
+/// The ethertype at `at`, VLAN tags (802.1Q, 802.1ad, 0x9100) skipped, and what follows it.
+fn ethertype_at(packet: &[u8], mut at: usize) -> Parsed {
+    for _ in 0..=TAGS_MOST {
+        let Some(ethertype) = half(packet, at) else { return Parsed::Other };
+        if !matches!(ethertype, 0x8100 | 0x88a8 | 0x9100) {
+            return network_of(packet, ethertype, at + 2);
+        }
+        at += 4;
+    }
+    Parsed::Other
+}
+
+fn network_of(packet: &[u8], ethertype: u16, at: usize) -> Parsed {
+    match ethertype {
+        ETHERTYPE_IPV4 => ipv4(packet, at),
+        ETHERTYPE_IPV6 => ipv6(packet, at),
+        0x8100 | 0x88a8 | 0x9100 => ethertype_at(packet, at + 2),
+        _ => Parsed::Other,
+    }
+}
+
+fn by_version(packet: &[u8], at: usize) -> Parsed {
+    match packet.get(at).map(|byte| byte >> 4) {
+        Some(4) => ipv4(packet, at),
+        Some(6) => ipv6(packet, at),
+        _ => Parsed::Other,
+    }
+}
+
+fn ipv4(packet: &[u8], at: usize) -> Parsed {
+    let Some(header) = packet.get(at..at + 20) else { return Parsed::Other };
+    let header_length = usize::from(header[0] & 0x0f) * 4;
+    let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if header[0] >> 4 != 4 || header_length < 20 || header[9] != PROTOCOL_UDP || total_length < header_length {
+        return Parsed::Other;
+    }
+    let source = IpAddr::V4(Ipv4Addr::new(header[12], header[13], header[14], header[15]));
+    let destination = IpAddr::V4(Ipv4Addr::new(header[16], header[17], header[18], header[19]));
+    let flags = u16::from_be_bytes([header[6], header[7]]);
+    let offset = usize::from(flags & 0x1fff) * 8;
+    let is_last = flags & 0x2000 == 0;
+    // The header's length leaves out the padding of a short Ethernet frame.
+    let end = (at + total_length).min(packet.len());
+    let bytes = (at + header_length).min(end)..end;
+    let is_cut_off = at + total_length > packet.len();
+    if offset == 0 && is_last {
+        return udp(packet, bytes, source, destination, is_cut_off);
+    }
+    let identification = u32::from(u16::from_be_bytes([header[4], header[5]]));
+    Parsed::Fragment(Fragment { source, destination, identification, offset, is_last, bytes, is_cut_off })
+}
+
+fn ipv6(packet: &[u8], at: usize) -> Parsed {
+    let Some(header) = packet.get(at..at + 40) else { return Parsed::Other };
+    if header[0] >> 4 != 6 {
+        return Parsed::Other;
+    }
+    let address = |from: usize| <[u8; 16]>::try_from(&header[from..from + 16]).map(|octets| IpAddr::V6(Ipv6Addr::from(octets)));
+    let (Ok(source), Ok(destination)) = (address(8), address(24)) else { return Parsed::Other };
+    let full_end = at + 40 + usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let end = full_end.min(packet.len());
+    let is_cut_off = full_end > packet.len();
+    let (mut next, mut at) = (header[6], at + 40);
+    for _ in 0..EXTENSIONS_MOST {
+        let Some(extension) = packet.get(at..(at + 8).min(end)) else { return Parsed::Other };
+        match next {
+            PROTOCOL_UDP => return udp(packet, at.min(end)..end, source, destination, is_cut_off),
+            0 | 43 | 60 if extension.len() == 8 => {
+                next = extension[0];
+                at += (usize::from(extension[1]) + 1) * 8;
+            }
+            44 if extension.len() == 8 && extension[0] == PROTOCOL_UDP => {
+                let field = u16::from_be_bytes([extension[2], extension[3]]);
+                let identification = u32::from_be_bytes([extension[4], extension[5], extension[6], extension[7]]);
+                let (offset, is_last) = (usize::from(field & 0xfff8), field & 1 == 0);
+                let bytes = (at + 8).min(end)..end;
+                if offset == 0 && is_last {
+                    return udp(packet, bytes, source, destination, is_cut_off);
+                }
+                return Parsed::Fragment(Fragment { source, destination, identification, offset, is_last, bytes, is_cut_off });
+            }
+            _ => return Parsed::Other,
+        }
+    }
+    Parsed::Other
+}
+
+fn udp(packet: &[u8], bytes: Range<usize>, source: IpAddr, destination: IpAddr, is_cut_off: bool) -> Parsed {
+    let Some(header) = packet.get(bytes.start..bytes.start + 8).filter(|_| bytes.len() >= 8) else { return Parsed::Other };
+    let port = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    // A length of 0 is a jumbogram's (RFC 2675): the IP length decides.
+    let length = match usize::from(port(4)) {
+        0 => bytes.len(),
+        length => length,
+    };
+    if length < 8 {
+        return Parsed::Other;
+    }
+    let full_end = bytes.start + length;
+    Parsed::Datagram(Datagram {
+        source: SocketAddr::new(source, port(0)),
+        destination: SocketAddr::new(destination, port(2)),
+        payload: bytes.start + 8..full_end.min(bytes.end),
+        is_cut_off: is_cut_off || full_end > bytes.end,
+    })
+}

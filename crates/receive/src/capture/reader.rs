@@ -1,0 +1,265 @@
+//! The UDP datagrams of a capture file.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use pcap_parser::traits::PcapReaderIterator;
+use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
+
+use super::fragments::Fragments;
+use super::packet::{self, Datagram, Parsed};
+
+/// Bytes read at once; a block must fit.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Interfaces of one section of a pcapng file.
+const INTERFACES_MOST: usize = 4096;
+
+/// Why a capture cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The file cannot be opened or read.
+    #[error("cannot be read: {0}; check that it exists and that you may read it")]
+    Unreadable(#[from] std::io::Error),
+    /// It is not a capture.
+    #[error("this is not a capture (pcap or pcapng); give a file written by tcpdump, tshark or the like")]
+    NotACapture,
+    /// It is empty.
+    #[error("this file is empty; a capture has at least a header")]
+    Empty,
+}
+
+/// A UDP datagram of a capture.
+#[derive(Debug)]
+pub struct CapturedDatagram<'a> {
+    /// Time of the packet (of its last fragment), microseconds since 1970.
+    pub received_us: i64,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// To whom.
+    pub destination: SocketAddr,
+    /// Its bytes.
+    pub payload: &'a [u8],
+    /// The capture holds less of it than was sent.
+    pub is_cut_off: bool,
+}
+
+/// What else was in a capture.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CaptureNotes {
+    /// Packets read.
+    pub packets: u64,
+    /// UDP datagrams given, joined ones counted once.
+    pub datagrams: u64,
+    /// Packets that are not UDP over IP.
+    pub not_udp: u64,
+    /// Datagrams of which the capture holds less than was sent.
+    pub cut_off: u64,
+    /// Packets of a link type that is not known.
+    pub unknown_link_type: u64,
+    /// Fragmented packets that never became whole.
+    pub fragments_incomplete: u64,
+    /// The file ends within a packet, or is damaged there.
+    pub is_file_cut_off: bool,
+}
+
+impl CaptureNotes {
+    /// What a user must know of it, a sentence each.
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        let mut say = |count: u64, text: &str| {
+            if count > 0 {
+                sentences.push(format!("{count} {text}"));
+            }
+        };
+        say(self.unknown_link_type, "packets of a link type that is not read (Ethernet, Linux cooked, raw IP and loopback are)");
+        say(self.cut_off, "datagrams are cut off; capture whole packets (tcpdump -s 0)");
+        say(self.fragments_incomplete, "fragmented packets are incomplete");
+        if self.is_file_cut_off {
+            sentences.push(format!("the file is cut off or damaged after packet {}; what came before it was read", self.packets));
+        }
+        sentences
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Interface {
+    link_type: i32,
+    /// Units a second of its timestamps.
+    resolution: u64,
+    offset_s: i64,
+}
+
+/// Reads the UDP datagrams of a pcap or pcapng file in order.
+pub struct CaptureReader {
+    reader: Box<dyn PcapReaderIterator + Send>,
+    interfaces: Vec<Interface>,
+    packet: Vec<u8>,
+    fragments: Fragments,
+    notes: CaptureNotes,
+    is_done: bool,
+}
+
+impl CaptureReader {
+    /// Opens a capture file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or is not a capture.
+    pub fn open(path: &Path) -> Result<CaptureReader, CaptureError> {
+        CaptureReader::new(File::open(path)?)
+    }
+
+    /// Reads a capture from `source`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or is not a capture.
+    pub fn new(source: impl Read + Send + 'static) -> Result<CaptureReader, CaptureError> {
+        let reader = create_reader(BUFFER_BYTES, source).map_err(|error| match error {
+            PcapError::Eof => CaptureError::Empty,
+            PcapError::ReadError => CaptureError::Unreadable(std::io::Error::other("the file is a folder or the device fails")),
+            _ => CaptureError::NotACapture,
+        })?;
+        Ok(CaptureReader {
+            reader,
+            interfaces: Vec::new(),
+            packet: Vec::new(),
+            fragments: Fragments::default(),
+            notes: CaptureNotes::default(),
+            is_done: false,
+        })
+    }
+
+    /// The next datagram, `None` at the end; a cut-off file gives what it has, and a note.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read any further.
+    #[allow(clippy::should_implement_trait, reason = "the datagram borrows the reader")]
+    pub fn next(&mut self) -> Result<Option<CapturedDatagram<'_>>, CaptureError> {
+        while let Some((received_us, link_type)) = self.next_packet()? {
+            let parsed = packet::parse(link_type, &self.packet);
+            if let Some(datagram) = self.take(received_us, parsed) {
+                self.notes.datagrams += 1;
+                self.notes.cut_off += u64::from(datagram.is_cut_off);
+                return Ok(Some(CapturedDatagram {
+                    received_us,
+                    source: datagram.source,
+                    destination: datagram.destination,
+                    payload: &self.packet[datagram.payload],
+                    is_cut_off: datagram.is_cut_off,
+                }));
+            }
+        }
+        self.notes.fragments_incomplete = self.fragments.given_up + self.fragments.waiting();
+        Ok(None)
+    }
+
+    /// What else was in the capture so far.
+    pub fn notes(&self) -> &CaptureNotes {
+        &self.notes
+    }
+
+    /// The datagram of a packet; of a last fragment the joined one, which then is `self.packet`.
+    fn take(&mut self, received_us: i64, parsed: Parsed) -> Option<Datagram> {
+        match parsed {
+            Parsed::Datagram(datagram) => return Some(datagram),
+            Parsed::Fragment(fragment) if fragment.is_cut_off => self.fragments.given_up += 1,
+            Parsed::Fragment(fragment) => {
+                let bytes = &self.packet[fragment.bytes.clone()];
+                if let Some(whole) = self.fragments.add(received_us, &fragment, bytes) {
+                    let datagram = packet::joined(fragment.source, fragment.destination, &whole);
+                    self.packet = whole;
+                    return datagram;
+                }
+            }
+            Parsed::Other => self.notes.not_udp += 1,
+            Parsed::UnknownLinkType => self.notes.unknown_link_type += 1,
+        }
+        None
+    }
+
+    /// Reads the next packet into `self.packet`; gives its time and link type.
+    fn next_packet(&mut self) -> Result<Option<(i64, i32)>, CaptureError> {
+        while !self.is_done {
+            let (length, found) = match self.reader.next() {
+                Ok((length, block)) => (length, read_block(block, &mut self.interfaces, &mut self.packet)),
+                Err(PcapError::Eof) => {
+                    self.is_done = true;
+                    break;
+                }
+                Err(PcapError::Incomplete(_)) => {
+                    if self.reader.refill().is_err() {
+                        self.notes.is_file_cut_off = true;
+                        self.is_done = true;
+                    }
+                    continue;
+                }
+                Err(PcapError::ReadError) => return Err(CaptureError::Unreadable(std::io::Error::other("reading failed"))),
+                Err(_) => {
+                    self.notes.is_file_cut_off = true;
+                    self.is_done = true;
+                    break;
+                }
+            };
+            self.reader.consume(length);
+            if let Some(found) = found {
+                self.notes.packets += 1;
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn read_block(block: PcapBlockOwned<'_>, interfaces: &mut Vec<Interface>, packet: &mut Vec<u8>) -> Option<(i64, i32)> {
+    match block {
+        PcapBlockOwned::LegacyHeader(header) => {
+            let resolution = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
+            // The upper bits of the field hold the length of the frame check sequence.
+            interfaces.push(Interface { link_type: header.network.0 & 0x0fff_ffff, resolution, offset_s: 0 });
+            None
+        }
+        PcapBlockOwned::Legacy(block) => {
+            let interface = *interfaces.first()?;
+            copy(packet, block.data, block.caplen);
+            let fraction = u64::from(block.ts_usec);
+            Some((i64::from(block.ts_sec) * 1_000_000 + microseconds(fraction, interface.resolution), interface.link_type))
+        }
+        PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+            interfaces.clear();
+            None
+        }
+        PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
+            if interfaces.len() < INTERFACES_MOST {
+                let resolution = block.ts_resolution().filter(|resolution| *resolution > 0).unwrap_or(1_000_000);
+                interfaces.push(Interface { link_type: block.linktype.0, resolution, offset_s: block.ts_offset() });
+            }
+            None
+        }
+        PcapBlockOwned::NG(Block::EnhancedPacket(block)) => {
+            let interface = *interfaces.get(block.if_id as usize)?;
+            copy(packet, block.data, block.caplen);
+            let units = u64::from(block.ts_high) << 32 | u64::from(block.ts_low);
+            Some((microseconds(units, interface.resolution).saturating_add(interface.offset_s.saturating_mul(1_000_000)), interface.link_type))
+        }
+        PcapBlockOwned::NG(Block::SimplePacket(block)) => {
+            let interface = *interfaces.first()?;
+            copy(packet, block.data, block.origlen);
+            Some((0, interface.link_type))
+        }
+        PcapBlockOwned::NG(_) => None,
+    }
+}
+
+/// Copies the captured bytes without the padding of their block.
+fn copy(packet: &mut Vec<u8>, data: &[u8], length: u32) {
+    packet.clear();
+    packet.extend_from_slice(&data[..data.len().min(length as usize)]);
+}
+
+fn microseconds(units: u64, resolution: u64) -> i64 {
+    i64::try_from(u128::from(units) * 1_000_000 / u128::from(resolution)).unwrap_or(i64::MAX)
+}

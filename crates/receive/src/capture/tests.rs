@@ -1,0 +1,162 @@
+use std::io::Cursor;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::{CaptureReader, CaptureWriter};
+
+fn read(file: &[u8]) -> (Vec<(i64, SocketAddr, Vec<u8>)>, super::CaptureNotes) {
+    let Ok(mut reader) = CaptureReader::new(Cursor::new(file.to_vec())) else { return (Vec::new(), super::CaptureNotes::default()) };
+    let mut datagrams = Vec::new();
+    while let Ok(Some(datagram)) = reader.next() {
+        datagrams.push((datagram.received_us, datagram.source, datagram.payload.to_vec()));
+    }
+    (datagrams, reader.notes().clone())
+}
+
+fn written() -> Vec<u8> {
+    let mut writer = CaptureWriter::new(Vec::new()).unwrap();
+    for (at, source, target) in [(1_000_001, "192.0.2.1:5", "192.0.2.9:2055"), (2_000_002, "[2001:db8::1]:6", "[2001:db8::9]:4739")] {
+        writer.write(at, source.parse().unwrap(), target.parse().unwrap(), b"payload").unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let (datagrams, notes) = read(&written());
+    assert_eq!(datagrams.len(), 2);
+    assert_eq!(datagrams[0], (1_000_001, "192.0.2.1:5".parse().unwrap(), b"payload".to_vec()));
+    assert_eq!(datagrams[1], (2_000_002, "[2001:db8::1]:6".parse().unwrap(), b"payload".to_vec()));
+    assert_eq!((notes.packets, notes.datagrams, notes.is_file_cut_off), (2, 2, false));
+}
+
+#[test]
+fn a_cut_off_file_gives_what_it_has() {
+    let file = written();
+    for length in 0..file.len() {
+        let (datagrams, notes) = read(&file[..length]);
+        // The header is 24 bytes; the first packet ends at 24 + 16 + 35.
+        assert_eq!(datagrams.len(), usize::from(length >= 75), "{length}");
+        assert_eq!(notes.is_file_cut_off, length > 24 && length != 75, "{length}");
+    }
+}
+
+/// A legacy capture of one packet.
+fn one_packet(link_type: u32, magic: u32, is_big_endian: bool, fraction: u32, packet: &[u8]) -> Vec<u8> {
+    let word = |value: u32| if is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let half = |value: u16| if is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let mut file = Vec::new();
+    file.extend(word(magic));
+    file.extend(half(2));
+    file.extend(half(4));
+    for value in [0, 0, 65_535, link_type, 3, fraction, packet.len() as u32, packet.len() as u32] {
+        file.extend(word(value));
+    }
+    file.extend(packet);
+    file
+}
+
+/// The first IP packet of the written capture.
+fn ip_packet() -> Vec<u8> {
+    written()[40..75].to_vec()
+}
+
+fn with_prefix(prefix: &[u8]) -> Vec<u8> {
+    [prefix, &ip_packet()].concat()
+}
+
+#[test]
+fn link_layers() {
+    let ethernet = [&[0; 12][..], &[8, 0]].concat();
+    let tagged = [&[0; 12][..], &[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0]].concat();
+    let cooked = [&[0; 14][..], &[8, 0]].concat();
+    let cooked_2 = [&[8, 0][..], &[0; 18]].concat();
+    for (link_type, prefix) in [
+        (0, &[2, 0, 0, 0][..]),
+        (1, &ethernet),
+        (1, &tagged),
+        (12, &[]),
+        (101, &[]),
+        (108, &[0, 0, 0, 2]),
+        (113, &cooked),
+        (228, &[]),
+        (276, &cooked_2),
+    ] {
+        // A short Ethernet frame is padded; the padding is not the datagram's.
+        let mut packet = with_prefix(prefix);
+        packet.extend([0; 11]);
+        let (datagrams, _) = read(&one_packet(link_type, 0xa1b2_c3d4, false, 7, &packet));
+        assert_eq!(datagrams, [(3_000_007, "192.0.2.1:5".parse().unwrap(), b"payload".to_vec())], "link type {link_type}");
+    }
+    assert_eq!(read(&one_packet(147, 0xa1b2_c3d4, false, 7, &ip_packet())).1.unknown_link_type, 1);
+}
+
+#[test]
+fn byte_orders_and_resolutions() {
+    for is_big_endian in [false, true] {
+        for (magic, fraction) in [(0xa1b2_c3d4, 250), (0xa1b2_3c4d, 250_999)] {
+            let (datagrams, _) = read(&one_packet(101, magic, is_big_endian, fraction, &ip_packet()));
+            assert_eq!(datagrams[0].0, 3_000_250);
+        }
+    }
+}
+
+#[test]
+fn fragments_are_joined_in_any_order() {
+    let mut whole = CaptureWriter::new(Vec::new()).unwrap();
+    let payload: Vec<u8> = (0..100).collect();
+    whole.write(5, "192.0.2.1:5".parse().unwrap(), "192.0.2.9:6".parse().unwrap(), &payload).unwrap();
+    let packet = whole.finish().unwrap()[40..].to_vec();
+    let (header, body) = packet.split_at(20);
+    let fragment = |from: usize, to: usize| {
+        let mut piece = header.to_vec();
+        piece[2..4].copy_from_slice(&((20 + to - from) as u16).to_be_bytes());
+        let more = if to < body.len() { 0x2000 } else { 0 };
+        piece[6..8].copy_from_slice(&((from / 8) as u16 | more).to_be_bytes());
+        piece.extend_from_slice(&body[from..to]);
+        piece
+    };
+    let pieces = [fragment(0, 40), fragment(40, 64), fragment(64, body.len())];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let mut file = one_packet(101, 0xa1b2_c3d4, false, 0, &pieces[order[0]]);
+        for index in &order[1..] {
+            file.extend_from_slice(&one_packet(101, 0xa1b2_c3d4, false, 0, &pieces[*index])[24..]);
+        }
+        let (datagrams, notes) = read(&file);
+        assert_eq!(datagrams.len(), 1, "{order:?}");
+        assert_eq!(datagrams[0].2, payload);
+        assert_eq!(notes.fragments_incomplete, 0);
+    }
+    assert_eq!(read(&one_packet(101, 0xa1b2_c3d4, false, 0, &pieces[0])).1.fragments_incomplete, 1);
+}
+
+#[test]
+fn real_captures_have_their_datagrams() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures/pcap");
+    let Ok(entries) = std::fs::read_dir(&folder) else { return eprintln!("passed over: {} is absent", folder.display()) };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let mut reader = CaptureReader::open(&path).unwrap();
+        let mut count = 0;
+        while reader.next().unwrap().is_some() {
+            count += 1;
+        }
+        assert!(count > 0 && !reader.notes().is_file_cut_off, "{}", path.display());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_never_panic(link_type in 0u32..300, packet in proptest::collection::vec(any::<u8>(), 0..200), file in proptest::collection::vec(any::<u8>(), 0..200)) {
+        read(&one_packet(link_type, 0xa1b2_c3d4, false, 0, &packet));
+        read(&file);
+        let mut damaged = written();
+        for (at, byte) in file.iter().enumerate() {
+            let index = at * 7 % damaged.len();
+            damaged[index] ^= byte;
+        }
+        read(&damaged);
+    }
+}

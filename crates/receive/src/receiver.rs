@@ -1,0 +1,321 @@
+//! UDP sockets read a batch at a time.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, socket, sockopt};
+
+use crate::steering::Steering;
+
+/// Bytes of the largest UDP payload over IPv4, and a little more.
+const DATAGRAM_BYTES: usize = 65_536;
+/// Room for the control message with the kernel's drop counter.
+const CONTROL_BYTES: usize = 64;
+
+model::settings! {
+    /// How sockets are read.
+    pub struct ReceiverSettings in "receive" {
+        /// Receive buffer asked of the kernel for each socket.
+        buffer_bytes: usize = 67_108_864, "bytes", 65_536..=1_073_741_824;
+        /// Datagrams read by one system call.
+        batch_datagrams: usize = 64, "datagrams", 1..=1_024;
+    }
+}
+
+/// A datagram as received.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// Time of reception by the wall clock, microseconds since 1970; one reading a batch.
+    pub received_us: i64,
+    /// Who sent it; IPv4 as IPv4, also on a socket of both families.
+    pub source: SocketAddr,
+    /// Its bytes.
+    pub payload: &'a [u8],
+}
+
+/// Opens `workers` sockets on one address, so that the datagrams of a source address always come to
+/// the same one.
+///
+/// Port 0 takes a free port, the same for all.
+///
+/// # Errors
+///
+/// If the address is in use, not of this machine, or its port not allowed.
+pub fn bind(address: SocketAddr, workers: usize, settings: &ReceiverSettings) -> io::Result<Vec<Receiver>> {
+    let mut receivers = Vec::with_capacity(workers);
+    let mut address = address;
+    for _ in 0..workers {
+        let receiver = match Receiver::open(address, settings) {
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+                Receiver::open(address, settings)?
+            }
+            opened => opened?,
+        };
+        address = receiver.local_address();
+        receivers.push(receiver);
+    }
+    if let [first, _, ..] = receivers.as_slice() {
+        let mut steering = Steering::new(workers as u32);
+        setsockopt(&first.socket, sockopt::AttachReusePortCbpf, &steering.as_filter())?;
+    }
+    Ok(receivers)
+}
+
+/// Waits until one of the sockets has a datagram, or `wait` has passed.
+///
+/// # Errors
+///
+/// If the kernel cannot poll; an interruption by a signal is none.
+pub fn wait_any(receivers: &[Receiver], wait: Duration) -> io::Result<()> {
+    let mut polled: Vec<PollFd<'_>> = receivers.iter().map(|receiver| PollFd::new(receiver.socket.as_fd(), PollFlags::POLLIN)).collect();
+    let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
+    match poll(&mut polled, timeout) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A socket, and the memory for a batch of datagrams.
+pub struct Receiver {
+    socket: UdpSocket,
+    local_address: SocketAddr,
+    payloads: Vec<u8>,
+    batch: Vec<Slot>,
+    headers: Vec<libc::mmsghdr>,
+    kernel_drops: u32,
+}
+
+/// Where the kernel puts what belongs to one datagram, besides its payload.
+#[repr(C, align(16))]
+struct Slot {
+    control: [u8; CONTROL_BYTES],
+    source: libc::sockaddr_storage,
+    payload: libc::iovec,
+}
+
+// SAFETY: the raw pointers in `batch` and `headers` point into the vectors of the same receiver,
+// are set anew before each system call, and are used by no one else.
+#[expect(unsafe_code, reason = "raw pointers of recvmmsg")]
+unsafe impl Send for Receiver {}
+
+impl Receiver {
+    fn open(address: SocketAddr, settings: &ReceiverSettings) -> io::Result<Receiver> {
+        let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let fd: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&fd, sockopt::ReusePort, &true)?;
+        setsockopt(&fd, sockopt::RxqOvfl, &1)?;
+        if address.is_ipv6() {
+            setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
+        }
+        // The first may exceed the system's limit but needs a privilege; the second never fails for size.
+        if setsockopt(&fd, sockopt::RcvBufForce, &settings.buffer_bytes).is_err() {
+            setsockopt(&fd, sockopt::RcvBuf, &settings.buffer_bytes)?;
+        }
+        nix::sys::socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+        let socket = UdpSocket::from(fd);
+        let local_address = socket.local_addr()?;
+        let batch = settings.batch_datagrams;
+        Ok(Receiver {
+            socket,
+            local_address,
+            payloads: vec![0; batch * DATAGRAM_BYTES],
+            batch: (0..batch).map(|_| empty_slot()).collect(),
+            headers: (0..batch).map(|_| empty_header()).collect(),
+            kernel_drops: 0,
+        })
+    }
+
+    /// The address it is bound to.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// The receive buffer that the kernel granted, bytes; Linux counts its own overhead in.
+    pub fn buffer_granted(&self) -> usize {
+        nix::sys::socket::getsockopt(&self.socket, sockopt::RcvBuf).unwrap_or(0)
+    }
+
+    /// Datagrams that the kernel dropped on this socket for want of buffer, as last told.
+    pub fn kernel_drops(&self) -> u64 {
+        u64::from(self.kernel_drops)
+    }
+
+    /// Gives what waits on the socket, a batch at most, without waiting; how many there were.
+    ///
+    /// # Errors
+    ///
+    /// If the socket fails; nothing waiting is no error.
+    pub fn receive(&mut self, mut each: impl FnMut(Received<'_>)) -> io::Result<usize> {
+        let count = self.receive_batch()?;
+        if count == 0 {
+            return Ok(0);
+        }
+        let received_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
+        for index in 0..count {
+            let length = self.headers[index].msg_len as usize;
+            let start = index * DATAGRAM_BYTES;
+            let Some(source) = source_address(&self.batch[index].source) else { continue };
+            each(Received { received_us, source, payload: &self.payloads[start..start + length.min(DATAGRAM_BYTES)] });
+        }
+        if let Some(drops) = drop_counter(&self.headers[count - 1].msg_hdr) {
+            self.kernel_drops = drops;
+        }
+        Ok(count)
+    }
+
+    #[expect(unsafe_code, reason = "recvmmsg")]
+    fn receive_batch(&mut self) -> io::Result<usize> {
+        for (index, (slot, header)) in self.batch.iter_mut().zip(&mut self.headers).enumerate() {
+            slot.payload.iov_base = self.payloads[index * DATAGRAM_BYTES..].as_mut_ptr().cast();
+            slot.payload.iov_len = DATAGRAM_BYTES;
+            let message = &mut header.msg_hdr;
+            message.msg_iov = &raw mut slot.payload;
+            message.msg_iovlen = 1;
+            message.msg_name = (&raw mut slot.source).cast();
+            message.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
+            message.msg_control = slot.control.as_mut_ptr().cast();
+            message.msg_controllen = CONTROL_BYTES as _;
+        }
+        // SAFETY: every header points to memory of this receiver that is as long as it says, and the
+        // vectors are not touched during the call.
+        let count = unsafe {
+            libc::recvmmsg(self.socket.as_raw_fd(), self.headers.as_mut_ptr(), self.headers.len() as u32, libc::MSG_DONTWAIT, std::ptr::null_mut())
+        };
+        if count >= 0 {
+            return Ok(count as usize);
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => Ok(0),
+            _ => Err(error),
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "plain C structures start as zeros")]
+fn empty_slot() -> Slot {
+    // SAFETY: all fields are integers, arrays of them or raw pointers, for which zero is valid.
+    unsafe { zeroed() }
+}
+
+#[expect(unsafe_code, reason = "plain C structures start as zeros")]
+fn empty_header() -> libc::mmsghdr {
+    // SAFETY: all fields are integers or raw pointers, for which zero is valid.
+    unsafe { zeroed() }
+}
+
+#[expect(unsafe_code, reason = "sockaddr_storage is read by its family")]
+fn source_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    let pointer: *const libc::sockaddr_storage = storage;
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the kernel wrote a sockaddr_in, as the family says; storage is larger and aligned.
+            let address = unsafe { &*pointer.cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from_bits(u32::from_be(address.sin_addr.s_addr));
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(address.sin_port)))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the kernel wrote a sockaddr_in6, as the family says; storage is larger and aligned.
+            let address = unsafe { &*pointer.cast::<libc::sockaddr_in6>() };
+            let ip = IpAddr::V6(Ipv6Addr::from(address.sin6_addr.s6_addr)).to_canonical();
+            Some(SocketAddr::new(ip, u16::from_be(address.sin6_port)))
+        }
+        _ => None,
+    }
+}
+
+#[expect(unsafe_code, reason = "control messages are a C list")]
+fn drop_counter(message: &libc::msghdr) -> Option<u32> {
+    // SAFETY: the kernel filled the control buffer and its length; the macros stay within them.
+    let mut control = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !control.is_null() {
+        // SAFETY: not null, so within the control buffer.
+        let header = unsafe { &*control };
+        if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SO_RXQ_OVFL {
+            // SAFETY: this type carries a u32 after its header.
+            return Some(unsafe { libc::CMSG_DATA(control).cast::<u32>().read_unaligned() });
+        }
+        // SAFETY: as for the first.
+        control = unsafe { libc::CMSG_NXTHDR(message, control) };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sender;
+
+    fn any_port() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    fn receive_all(receivers: &mut [Receiver]) -> Vec<Vec<(SocketAddr, Vec<u8>)>> {
+        let mut got = vec![Vec::new(); receivers.len()];
+        loop {
+            wait_any(receivers, Duration::from_millis(20)).unwrap();
+            let mut came = 0;
+            for (receiver, got) in receivers.iter_mut().zip(&mut got) {
+                came += receiver.receive(|datagram| got.push((datagram.source, datagram.payload.to_vec()))).unwrap();
+            }
+            if came == 0 {
+                return got;
+            }
+        }
+    }
+
+    #[test]
+    fn an_exporter_is_always_on_the_same_worker() {
+        let mut receivers = bind(any_port(), 4, &ReceiverSettings::default()).unwrap();
+        let target = receivers[0].local_address();
+        let mut sender = Sender::new(target);
+        for round in 0..20u8 {
+            for exporter in 1..=16u8 {
+                sender.send(IpAddr::V4(Ipv4Addr::new(127, 0, 3, exporter)), &[exporter, round]).unwrap();
+            }
+        }
+        sender.flush().unwrap();
+        let got = receive_all(&mut receivers);
+        assert_eq!(got.iter().map(Vec::len).sum::<usize>(), 320);
+        for exporter in 1..=16u8 {
+            let workers = got.iter().filter(|got| got.iter().any(|(source, _)| source.ip() == Ipv4Addr::new(127, 0, 3, exporter))).count();
+            assert_eq!(workers, 1, "exporter {exporter}");
+        }
+        assert!(got.iter().filter(|got| !got.is_empty()).count() > 1, "all exporters on one worker");
+    }
+
+    #[test]
+    fn what_the_kernel_drops_is_counted() {
+        let settings = ReceiverSettings { buffer_bytes: 65_536, batch_datagrams: 8 };
+        let mut receivers = bind(any_port(), 1, &settings).unwrap();
+        let mut sender = Sender::new(receivers[0].local_address());
+        let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        for _ in 0..1_000 {
+            sender.send(source, &[7; 1_000]).unwrap();
+        }
+        sender.flush().unwrap();
+        let first = receive_all(&mut receivers)[0].len();
+        // The counter comes with the next datagram that finds room.
+        sender.send(source, &[8]).unwrap();
+        sender.flush().unwrap();
+        let second = receive_all(&mut receivers)[0].len();
+        assert!(first < 1_000 && second == 1);
+        assert_eq!(first as u64 + receivers[0].kernel_drops(), 1_000);
+    }
+
+    #[test]
+    fn a_socket_of_both_families_names_ipv4_as_ipv4() {
+        let Ok(mut receivers) = bind("[::]:0".parse().unwrap(), 1, &ReceiverSettings::default()) else { return };
+        let port = receivers[0].local_address().port();
+        let mut sender = Sender::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+        sender.send(IpAddr::V4(Ipv4Addr::LOCALHOST), b"x").unwrap();
+        sender.flush().unwrap();
+        assert_eq!(receive_all(&mut receivers)[0][0].0.ip(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+}
