@@ -1,1 +1,33 @@
-//! Rows to Parquet and back: schema, publishing, compaction
+//! Rows to Parquet and back: schema, publishing, compaction.
+//!
+//! A window of a table is one file, `DATA/TABLE/date=YYYY-MM-DD/hour=HH/HHMMSS-SECONDS.parquet`,
+//! published whole (temporary name, sync, rename, sync of the folder) or not at all; a revision
+//! renames over its own file. A finished hour becomes one file: it is built aside and its folder
+//! exchanged for the old one in one step.
+//!
+//! Each hour's folder holds a manifest of its valid files; the files are the truth, and a manifest
+//! that is missing or damaged is made anew from them.
+//!
+//! * [`Store`]: publishes and compacts; one process a data folder, by a lock file;
+//! * [`read`]: reads rows back without SQL; damaged files are named and passed over;
+//! * [`write_state`], [`read_state`]: what a stopped program resumes with.
+//!
+//! [`model::table`] declares the columns; every file operation is in `files`.
+
+mod columns;
+mod compaction;
+mod error;
+mod files;
+mod layout;
+mod manifest;
+mod reading;
+mod state;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::StoreError;
+pub use reading::{Damaged, Found, read};
+pub use state::{State, read_state, write_state};
+pub use store::{Store, StoreSettings};

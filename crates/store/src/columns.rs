@@ -1,0 +1,171 @@
+//! Declared rows to Arrow columns, and back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, MapBuilder, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use model::Name;
+use model::table::{Column, Kind, Row, Value};
+
+/// Version of the layout of all tables, kept in every file; a column added at the end changes nothing.
+pub(crate) const SCHEMA_VERSION: &str = "1";
+
+/// The Arrow schema of a table; each column's description is its metadata.
+pub(crate) fn schema<R: Row>() -> SchemaRef {
+    let fields: Vec<Field> = R::COLUMNS.iter().map(field).collect();
+    let metadata = HashMap::from([
+        ("peerscope.table".to_string(), R::TABLE.to_string()),
+        ("peerscope.schema_version".to_string(), SCHEMA_VERSION.to_string()),
+    ]);
+    Arc::new(Schema::new_with_metadata(fields, metadata))
+}
+
+fn field(column: &Column) -> Field {
+    let description = HashMap::from([("description".to_string(), column.doc.trim().to_string())]);
+    Field::new(column.name, data_type(column.kind), column.is_nullable).with_metadata(description)
+}
+
+fn data_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Integer => DataType::Int64,
+        Kind::Float => DataType::Float64,
+        Kind::Text => DataType::Utf8,
+        Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Kind::Boolean => DataType::Boolean,
+        Kind::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+        Kind::Counts => {
+            let entries = Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Int64, true)]);
+            DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
+        }
+    }
+}
+
+/// Rows as one record batch.
+pub(crate) fn batch<R: Row>(rows: &[R]) -> Result<RecordBatch, ArrowError> {
+    let mut builders: Vec<Builder> = R::COLUMNS.iter().map(|column| Builder::new(column.kind)).collect();
+    for row in rows {
+        for (builder, value) in builders.iter_mut().zip(row.values()) {
+            builder.push(value);
+        }
+    }
+    RecordBatch::try_new(schema::<R>(), builders.into_iter().map(Builder::finish).collect())
+}
+
+/// A column under way.
+enum Builder {
+    Integer(Int64Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Boolean(BooleanBuilder),
+    Texts(ListBuilder<StringBuilder>),
+    Counts(Box<MapBuilder<StringBuilder, Int64Builder>>),
+}
+
+impl Builder {
+    fn new(kind: Kind) -> Builder {
+        match kind {
+            Kind::Integer => Builder::Integer(Int64Builder::new()),
+            Kind::Float => Builder::Float(Float64Builder::new()),
+            Kind::Text => Builder::Text(StringBuilder::new()),
+            Kind::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            Kind::Boolean => Builder::Boolean(BooleanBuilder::new()),
+            Kind::Texts => Builder::Texts(ListBuilder::new(StringBuilder::new())),
+            Kind::Counts => Builder::Counts(Box::new(MapBuilder::new(None, StringBuilder::new(), Int64Builder::new()))),
+        }
+    }
+
+    /// Adds a cell; a value of another kind, which the row declaration rules out, is null.
+    fn push(&mut self, value: Value) {
+        match (self, value) {
+            (Builder::Integer(builder), Value::Integer(value)) => builder.append_value(value),
+            (Builder::Float(builder), Value::Float(value)) => builder.append_value(value),
+            (Builder::Text(builder), Value::Text(value)) => builder.append_value(value),
+            (Builder::Timestamp(builder), Value::Timestamp(value)) => builder.append_value(value),
+            (Builder::Boolean(builder), Value::Boolean(value)) => builder.append_value(value),
+            (Builder::Texts(builder), Value::Texts(values)) => {
+                values.iter().for_each(|value| builder.values().append_value(value));
+                builder.append(true);
+            }
+            (Builder::Counts(builder), Value::Counts(counts)) => {
+                for (name, count) in counts {
+                    builder.keys().append_value(name);
+                    builder.values().append_value(count);
+                }
+                // Keys and values were appended in pairs, which is all that it checks.
+                let _ = builder.append(true);
+            }
+            (Builder::Integer(builder), _) => builder.append_null(),
+            (Builder::Float(builder), _) => builder.append_null(),
+            (Builder::Text(builder), _) => builder.append_null(),
+            (Builder::Timestamp(builder), _) => builder.append_null(),
+            (Builder::Boolean(builder), _) => builder.append_null(),
+            (Builder::Texts(builder), _) => builder.append(false),
+            (Builder::Counts(builder), _) => {
+                let _ = builder.append(false);
+            }
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Builder::Integer(mut builder) => Arc::new(builder.finish()),
+            Builder::Float(mut builder) => Arc::new(builder.finish()),
+            Builder::Text(mut builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(mut builder) => Arc::new(builder.finish()),
+            Builder::Boolean(mut builder) => Arc::new(builder.finish()),
+            Builder::Texts(mut builder) => Arc::new(builder.finish()),
+            Builder::Counts(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+/// The rows of a record batch: columns by name, further ones ignored, missing ones null.
+pub(crate) fn rows<R: Row>(batch: &RecordBatch) -> Result<Vec<R>, String> {
+    let mut columns = Vec::new();
+    for column in R::COLUMNS {
+        let array = batch.column_by_name(column.name);
+        match array {
+            Some(array) if array.data_type() != &data_type(column.kind) => {
+                return Err(format!("the column {} is of type {}", column.name, array.data_type()));
+            }
+            None if !column.is_nullable => return Err(format!("the column {} is missing", column.name)),
+            array => columns.push((column.kind, array)),
+        }
+    }
+    let row = |index: usize| {
+        let values = columns.iter().map(|(kind, array)| array.map_or(Value::Null, |array| value(*kind, array, index))).collect();
+        R::from_values(values).ok_or_else(|| format!("row {index} has a null where none may be"))
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+fn value(kind: Kind, array: &ArrayRef, index: usize) -> Value {
+    if array.is_null(index) {
+        return Value::Null;
+    }
+    match kind {
+        Kind::Integer => Value::Integer(array.as_primitive::<Int64Type>().value(index)),
+        Kind::Float => Value::Float(array.as_primitive::<Float64Type>().value(index)),
+        Kind::Text => Value::Text(array.as_string::<i32>().value(index).into()),
+        Kind::Timestamp => Value::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(index)),
+        Kind::Boolean => Value::Boolean(array.as_boolean().value(index)),
+        Kind::Texts => Value::Texts(texts(&array.as_list::<i32>().value(index))),
+        Kind::Counts => {
+            let entries = array.as_map().value(index);
+            let names = texts(entries.column(0));
+            let counts = entries.column(1).as_primitive::<Int64Type>();
+            Value::Counts(names.into_iter().zip(counts.iter().map(Option::unwrap_or_default)).collect::<BTreeMap<Name, i64>>())
+        }
+    }
+}
+
+fn texts(array: &ArrayRef) -> Vec<Name> {
+    array.as_string::<i32>().iter().map(|text| text.unwrap_or_default().into()).collect()
+}

@@ -1,0 +1,60 @@
+//! What a stopped program resumes with: one file, whole or not at all, with a checksum.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::StoreError;
+use crate::files;
+
+/// First bytes of a state file.
+const MAGIC: &[u8; 8] = b"peerst01";
+
+/// A state file as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There is none.
+    Absent,
+    /// Its bytes.
+    Present(Vec<u8>),
+    /// It was damaged and has been renamed to this.
+    SetAside(PathBuf),
+}
+
+/// Writes a state file whole.
+///
+/// # Errors
+///
+/// If it cannot be written; the earlier one then still stands.
+pub fn write_state(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = Vec::with_capacity(bytes.len() + 16);
+    file.extend_from_slice(MAGIC);
+    file.extend_from_slice(&checksum(bytes).to_le_bytes());
+    file.extend_from_slice(bytes);
+    files::publish_bytes(path, &file)
+}
+
+/// Reads a state file; a damaged one is set aside.
+///
+/// # Errors
+///
+/// If it is there and cannot be read or set aside.
+pub fn read_state(path: &Path) -> Result<State, StoreError> {
+    let file = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Absent),
+        read => read.map_err(StoreError::files("read", path))?,
+    };
+    if let Some((head, bytes)) = file.split_at_checked(16)
+        && &head[..8] == MAGIC
+        && head[8..] == checksum(bytes).to_le_bytes()
+    {
+        return Ok(State::Present(bytes.to_vec()));
+    }
+    let aside = path.with_extension("damaged");
+    std::fs::rename(path, &aside).map_err(StoreError::files("set aside", path))?;
+    Ok(State::SetAside(aside))
+}
+
+/// FNV-1a, 64 bits: finds damage, not malice.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,134 @@
+//! Publishing: a window's rows as one file.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use model::table::{Kind, Row};
+use model::tables::{ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::{Publication, Rows};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use crate::StoreError;
+use crate::layout::{hour_folder, hour_folders, window_file};
+use crate::manifest::Manifest;
+use crate::{columns, files};
+
+/// Folder in the data folder for what is not published yet.
+pub(crate) const WORK: &str = ".work";
+const LOCK: &str = ".lock";
+
+model::settings! {
+    /// How rows are kept.
+    pub struct StoreSettings in "store" {
+        /// After how long without a change a finished hour becomes one file a table.
+        compact_after_seconds: i64 = 3_900, "s", 60..=86_400;
+        /// Level of the zstd compression.
+        zstd_level: i32 = 3, "", 1..=19;
+    }
+}
+
+/// The name of every table with its compaction, so that no table can be forgotten.
+pub(crate) type Compact = fn(&Store, &Path) -> Result<(), StoreError>;
+pub(crate) const TABLES: &[(&str, Compact)] = &[
+    (ConnectionRow::TABLE, Store::compact_hour::<ConnectionRow>),
+    (PortRow::TABLE, Store::compact_hour::<PortRow>),
+    (LinkRow::TABLE, Store::compact_hour::<LinkRow>),
+    (TrafficRow::TABLE, Store::compact_hour::<TrafficRow>),
+    (PrefixRow::TABLE, Store::compact_hour::<PrefixRow>),
+    (ExporterRow::TABLE, Store::compact_hour::<ExporterRow>),
+];
+
+/// Writes a data folder; the only one that does while it lives.
+pub struct Store {
+    pub(crate) data: PathBuf,
+    pub(crate) settings: StoreSettings,
+    /// When the next look for finished hours is due.
+    pub(crate) compaction_due_us: i64,
+    _lock: File,
+}
+
+impl Store {
+    /// Opens a data folder, makes it if need be, and removes what an interrupted run left half-done.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, or another process writes into it.
+    pub fn open(data: &Path, settings: StoreSettings) -> Result<Store, StoreError> {
+        files::make_folder(data)?;
+        let lock_path = data.join(LOCK);
+        let lock = File::create(&lock_path).map_err(StoreError::files("create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: data.to_path_buf() }),
+            Err(TryLockError::Error(error)) => return Err(StoreError::files("lock", &lock_path)(error)),
+        }
+        // Whatever an exchange of folders left here is either unfinished or replaced.
+        files::remove_folder(&data.join(WORK))?;
+        for (table, _) in TABLES {
+            for (_, folder) in hour_folders(data, table)? {
+                files::sweep(&folder)?;
+            }
+        }
+        Ok(Store { data: data.to_path_buf(), settings, compaction_due_us: i64::MIN, _lock: lock })
+    }
+
+    /// Publishes a window; a revision replaces what was published before.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; what was there before still stands.
+    pub fn publish(&mut self, publication: &Publication) -> Result<(), StoreError> {
+        let start_us = publication.window_start_us;
+        match &publication.rows {
+            Rows::Connections(rows) => self.publish_rows(start_us, 0, rows),
+            Rows::Ports(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
+            Rows::Links(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
+            Rows::Traffic(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
+            Rows::Prefixes(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
+            Rows::Exporters(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
+        }
+    }
+
+    fn publish_rows<R: Row + Clone>(&self, start_us: i64, seconds: i64, rows: &[R]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let folder = hour_folder(&self.data, R::TABLE, start_us)?;
+        files::make_folder(&folder)?;
+        let mut manifest = Manifest::load(&folder)?;
+        if manifest.is_compacted {
+            return self.revise_compacted(&folder, start_us, rows);
+        }
+        let name = window_file(start_us, seconds)?;
+        let bytes = self.write_file(&folder.join(&name), rows)?;
+        manifest.enter(&name, rows.len() as u64, bytes);
+        manifest.save(&folder)
+    }
+
+    /// Publishes rows as one file; gives its size.
+    pub(crate) fn write_file<R: Row>(&self, path: &Path, rows: &[R]) -> Result<u64, StoreError> {
+        let wrong = |error: &dyn std::fmt::Display| StoreError::Format { path: path.to_path_buf(), reason: error.to_string() };
+        let batch = columns::batch(rows).map_err(|error| wrong(&error))?;
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(self.properties::<R>())).map_err(|error| wrong(&error))?;
+        writer.write(&batch).map_err(|error| wrong(&error))?;
+        let bytes = writer.into_inner().map_err(|error| wrong(&error))?;
+        files::publish_bytes(path, &bytes)?;
+        Ok(bytes.len() as u64)
+    }
+
+    /// Names are worth a dictionary; numbers that hardly repeat are smaller and faster as differences.
+    fn properties<R: Row>(&self) -> WriterProperties {
+        let level = ZstdLevel::try_new(self.settings.zstd_level).unwrap_or_default();
+        let mut builder = WriterProperties::builder()
+            .set_created_by(format!("peerscope {}", env!("CARGO_PKG_VERSION")))
+            .set_compression(Compression::ZSTD(level));
+        for column in R::COLUMNS.iter().filter(|column| matches!(column.kind, Kind::Integer | Kind::Timestamp)) {
+            let path = ColumnPath::from(column.name);
+            builder = builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        }
+        builder.build()
+    }
+}

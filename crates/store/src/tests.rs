@@ -1,0 +1,165 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use model::table::{Cell, Row, Timestamp, Value};
+use model::tables::{ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::{Name, Publication, Rows};
+use proptest::prelude::*;
+
+use crate::layout::HOUR_US;
+use crate::{State, Store, StoreError, StoreSettings, columns, read, read_state, write_state};
+
+const WINDOW_US: i64 = 60_000_000;
+
+/// A row of any table from a stream of numbers: every kind of value, nulls where they may be.
+fn row<R: Row>(numbers: &[u64], start_us: i64) -> R {
+    let mut stream = numbers.iter().cycle().copied();
+    let mut next = move || stream.next().unwrap_or(1);
+    let values = R::COLUMNS.iter().enumerate().map(|(index, column)| {
+        let number = next().wrapping_add(index as u64);
+        if column.is_nullable && number.is_multiple_of(3) {
+            return Value::Null;
+        }
+        let text: Name = ["", "fra-pni-1", "Zürich", "a\u{0}b", "日本"][(number % 5) as usize].into();
+        match column.kind {
+            model::table::Kind::Integer => (number as i64).value(),
+            model::table::Kind::Float => (number as f64 / 7.0).value(),
+            model::table::Kind::Text => text.value(),
+            model::table::Kind::Timestamp => Timestamp(start_us).value(),
+            model::table::Kind::Boolean => (number % 2 == 0).value(),
+            model::table::Kind::Texts => vec![text; (number % 3) as usize].value(),
+            model::table::Kind::Counts => BTreeMap::from_iter((0..number % 3).map(|i| (format!("reason {i}").into(), number as i64))).value(),
+        }
+    });
+    R::from_values(values.collect()).unwrap()
+}
+
+fn link(start_us: i64, connection: &str, samples: i64) -> LinkRow {
+    let mut row: LinkRow = row(&[1, 2], start_us);
+    (row.connection, row.samples, row.window_seconds) = (connection.into(), samples, 60);
+    row
+}
+
+fn publish(store: &mut Store, start_us: i64, samples: i64) {
+    let rows = Rows::Links(vec![link(start_us, "a", samples), link(start_us, "b", samples)]);
+    store.publish(&Publication { window_start_us: start_us, rows }).unwrap();
+}
+
+fn samples(data: &Path) -> Vec<i64> {
+    let found = read::<LinkRow>(data, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(found.damaged, []);
+    found.rows.iter().filter(|row| &*row.connection == "a").map(|row| row.samples).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn rows_come_back_as_they_were(numbers in proptest::collection::vec(any::<u64>(), 1..40)) {
+        fn check<R: Row + PartialEq + std::fmt::Debug>(numbers: &[u64]) {
+            let rows: Vec<R> = (0..3).map(|start| row(&numbers[start % numbers.len()..], 5)).collect();
+            assert_eq!(columns::rows::<R>(&columns::batch(&rows).unwrap()).unwrap(), rows);
+        }
+        check::<ConnectionRow>(&numbers);
+        check::<PortRow>(&numbers);
+        check::<LinkRow>(&numbers);
+        check::<TrafficRow>(&numbers);
+        check::<PrefixRow>(&numbers);
+        check::<ExporterRow>(&numbers);
+    }
+}
+
+#[test]
+fn a_window_is_a_file_and_a_revision_replaces_it() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
+    let start_us = 1_800_000_000_000_000 / WINDOW_US * WINDOW_US;
+    publish(&mut store, start_us, 1);
+    publish(&mut store, start_us + WINDOW_US, 2);
+    publish(&mut store, start_us, 3);
+    assert_eq!(samples(data.path()), [3, 2]);
+    let file = data.path().join("links/date=2027-01-15/hour=08/080000-60.parquet");
+    assert!(file.exists(), "{}", file.display());
+    let part = read::<LinkRow>(data.path(), start_us + 1, i64::MAX).unwrap().rows;
+    assert_eq!(part.len(), 2);
+}
+
+#[test]
+fn a_finished_hour_becomes_one_file_and_takes_revisions() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
+    let windows: Vec<i64> = (0..61).map(|index| index * WINDOW_US).collect();
+    windows.iter().for_each(|start_us| publish(&mut store, *start_us, *start_us));
+    assert_eq!(store.compact(HOUR_US + 3_899_000_000).unwrap(), 0);
+    assert_eq!(store.compact(HOUR_US + 4_000_000_000).unwrap(), 1);
+    let names: Vec<_> = std::fs::read_dir(data.path().join("links/date=1970-01-01/hour=00")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(samples(data.path()), windows);
+    publish(&mut store, 5 * WINDOW_US, -5);
+    let mut expected = windows.clone();
+    expected[5] = -5;
+    assert_eq!(samples(data.path()), expected);
+}
+
+#[test]
+fn what_an_interrupted_run_left_is_swept() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
+    publish(&mut store, 0, 1);
+    drop(store);
+    let folder = data.path().join("links/date=1970-01-01/hour=00");
+    std::fs::write(folder.join("000100-60.parquet.tmp"), b"half").unwrap();
+    std::fs::create_dir_all(data.path().join(".work/links x")).unwrap();
+    std::fs::write(folder.join("manifest.json"), b"{damaged").unwrap();
+    Store::open(data.path(), StoreSettings::default()).unwrap();
+    assert!(!folder.join("000100-60.parquet.tmp").exists() && !data.path().join(".work").exists());
+    assert_eq!(samples(data.path()), [1]);
+}
+
+#[test]
+fn a_damaged_file_is_named_and_passed_over() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
+    publish(&mut store, 0, 1);
+    publish(&mut store, WINDOW_US, 2);
+    let file = data.path().join("links/date=1970-01-01/hour=00/000000-60.parquet");
+    let whole = std::fs::read(&file).unwrap();
+    let mut claims_much = whole.clone();
+    let length = claims_much.len();
+    claims_much[length - 8..length - 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    for damaged in [&whole[..whole.len() / 2], b"", &claims_much] {
+        std::fs::write(&file, damaged).unwrap();
+        let found = read::<LinkRow>(data.path(), i64::MIN, i64::MAX).unwrap();
+        assert_eq!((found.rows.len(), found.damaged.len()), (2, 1));
+        assert_eq!(found.damaged[0].path, file);
+    }
+    // An hour with a damaged part is left as it is.
+    assert!(store.compact(HOUR_US * 3).is_err());
+    assert!(file.exists());
+}
+
+#[test]
+fn two_processes_never_share_a_folder() {
+    let data = tempfile::tempdir().unwrap();
+    let _first = Store::open(data.path(), StoreSettings::default()).unwrap();
+    assert!(matches!(Store::open(data.path(), StoreSettings::default()), Err(StoreError::InUse { .. })));
+    let file = data.path().join("file");
+    std::fs::write(&file, b"").unwrap();
+    let sentence = Store::open(&file, StoreSettings::default()).err().unwrap().to_string();
+    assert!(sentence.contains("give a folder, not a file"), "{sentence}");
+}
+
+#[test]
+fn a_state_file_is_whole_or_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.state");
+    assert_eq!(read_state(&path).unwrap(), State::Absent);
+    write_state(&path, b"first").unwrap();
+    write_state(&path, b"second").unwrap();
+    assert_eq!(read_state(&path).unwrap(), State::Present(b"second".to_vec()));
+    let whole = std::fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert!(matches!(read_state(&path).unwrap(), State::SetAside(_)), "{length}");
+        assert_eq!(read_state(&path).unwrap(), State::Absent);
+    }
+}
