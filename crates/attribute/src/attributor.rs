@@ -1,0 +1,47 @@
+//! Records attributed a batch at a time.
+
+use std::sync::Arc;
+
+use model::{Address, Attribution, Record, Side, TagId};
+
+use crate::Table;
+
+/// Attributes records by one set of tables.
+pub struct Attributor {
+    table: Arc<Table>,
+    places: Vec<(u32, u32)>,
+}
+
+impl Attributor {
+    /// An attributor by these tables.
+    pub fn new(table: Arc<Table>) -> Attributor {
+        Attributor { table, places: Vec::new() }
+    }
+
+    /// Attributes both ends of each record; `out` is cleared first.
+    ///
+    /// The lookups of a batch stand in one tight loop, so that the processor overlaps their waits
+    /// for memory; what depends on their answers comes after.
+    pub fn attribute(&mut self, records: &[Record], out: &mut Vec<Attribution>) {
+        out.clear();
+        self.places.clear();
+        let table = &*self.table;
+        self.places.extend(records.iter().map(|record| (table.lookup(record.source), table.lookup(record.destination))));
+        out.extend(records.iter().zip(&self.places).map(|(record, (source, destination))| Attribution {
+            source: side(table, record.source, *source, record.source_asn),
+            destination: side(table, record.destination, *destination, record.destination_asn),
+        }));
+    }
+}
+
+#[inline]
+fn side(table: &Table, address: Address, place: u32, exporter_asn: u32) -> Side {
+    let (tag, origin_asn) = table.answers[place as usize];
+    let asn = if origin_asn != 0 { origin_asn } else { exporter_asn };
+    if tag.is_microsoft() || exporter_asn == 0 || address.is_unknown() {
+        return Side { tag, place, asn };
+    }
+    // A list that gives the origin knows better than the exporter.
+    let is_microsoft = origin_asn == 0 && table.microsoft_asns.binary_search(&exporter_asn).is_ok();
+    Side { tag: if is_microsoft { table.exporter_tag } else { TagId::NONE }, place, asn }
+}
