@@ -1,0 +1,83 @@
+//! Rows of the table `connections`.
+
+use model::table::Timestamp;
+use model::tables::ConnectionRow;
+use model::{Address, Link, Name};
+
+use super::{Inventory, LinkDetail, NONE, name};
+
+impl Inventory {
+    /// A row for each connection, transit link and rest that is known beforehand, as it stands.
+    pub fn connection_rows(&self, now_us: i64) -> Vec<ConnectionRow> {
+        self.directory.links.iter().map(|link| self.connection_row(link, now_us)).collect()
+    }
+
+    /// The row of one link, also of one that a resolver made.
+    pub fn connection_row(&self, link: &Link, now_us: i64) -> ConnectionRow {
+        let nothing = LinkDetail { port: NONE, ..LinkDetail::default() };
+        let index = self.directory.links.iter().position(|other| other.name == link.name);
+        let detail = index.map_or(&nothing, |index| &self.details[index]);
+        let (capacity_bps, capacity_source) = self.capacity(link, detail);
+        let address = |address: Address| name(&address.to_string());
+        ConnectionRow {
+            connection: link.name.clone(),
+            peering: link.peering.clone(),
+            kind: link.kind.clone(),
+            role: name(link.role.name()),
+            location: link.location.clone(),
+            facility: detail.facility.clone(),
+            exchange: detail.exchange.clone(),
+            ports: link.port.iter().cloned().collect(),
+            azure_connection_id: detail.azure_id.clone(),
+            session_v4: detail.session_v4.map(address),
+            session_v6: detail.session_v6.map(address),
+            connection_state: detail.state.clone(),
+            session_state_v4: detail.session_state_v4.clone(),
+            session_state_v6: detail.session_state_v6.clone(),
+            capacity_bps,
+            capacity_source,
+            exporters: link.exporters.iter().map(|exporter| address(*exporter)).collect(),
+            price: detail.price,
+            valid_from: Timestamp(now_us),
+            valid_to: None,
+        }
+    }
+
+    /// Capacity of a link by what is known beforehand: configured, else provisioned, else the speed
+    /// of its port. A connection that is not Active has none.
+    fn capacity(&self, link: &Link, detail: &LinkDetail) -> (Option<i64>, Option<Name>) {
+        if detail.is_named && !link.is_active {
+            return (None, None);
+        }
+        let port = self.directory.ports.get(detail.port as usize);
+        let configured = port.and_then(|port| port.configured_bps).map(|bps| (bps, "configured"));
+        let provisioned = detail.provisioned_bps.map(|bps| (bps, "provisioned"));
+        let speed = port.and_then(|port| port.speed_bps).map(|bps| (bps, "speed"));
+        match configured.or(provisioned).or(speed) {
+            Some((bps, source)) => (Some(i64::try_from(bps).unwrap_or(i64::MAX)), Some(name(source))),
+            None => (None, None),
+        }
+    }
+}
+
+/// The rows that say how `current` differs from `known`: new and changed links as they stand now,
+/// and what no longer holds, with its end.
+pub fn connection_changes(known: &[ConnectionRow], current: &[ConnectionRow], now_us: i64) -> Vec<ConnectionRow> {
+    let is_same = |one: &ConnectionRow, other: &ConnectionRow| {
+        let undated = |row: &ConnectionRow| ConnectionRow { valid_from: Timestamp(0), valid_to: None, ..row.clone() };
+        undated(one) == undated(other)
+    };
+    let stands = |row: &&ConnectionRow| row.valid_to.is_none();
+    let mut changes = Vec::new();
+    for old in known.iter().filter(stands) {
+        if !current.iter().any(|row| is_same(row, old)) {
+            changes.push(ConnectionRow { valid_to: Some(Timestamp(now_us)), ..old.clone() });
+        }
+    }
+    for row in current {
+        if !known.iter().filter(stands).any(|old| is_same(old, row)) {
+            changes.push(row.clone());
+        }
+    }
+    changes
+}

@@ -1,0 +1,421 @@
+//! Records to links and ports, each counted once.
+//!
+//! A record has two legs: it entered over its input interface and left over its output interface.
+//! Each leg is resolved alone by the rule of its interface ([`Rule`]): what enters comes from
+//! Microsoft, what leaves goes there. Where the output interface is not a configured one the next
+//! hop may name the connection instead, also one of another router.
+
+pub(crate) mod exporter;
+mod learn;
+pub(crate) mod selector;
+mod twins;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use model::ledger::RecordRefusal;
+use model::link::{CounterPlacement, Directory};
+use model::tag::TagNames;
+use model::{
+    Address, Attribution, Batch, Direction, Ledger, LinkPlacement, MatchedBy, Metering, Placements, PortPlacement, Record, Side,
+    View,
+};
+
+use self::exporter::{ABSENT, ExporterState};
+use self::selector::FarEnd;
+use self::twins::Twins;
+use crate::inventory::{Inventory, NONE, Rule};
+
+/// Microsoft's AS for ExpressRoute: never to be seen on a peering.
+const EXPRESS_ROUTE_ASN: u32 = 12_076;
+
+/// Resolves the records of one worker; grows with the interfaces that it sees, within bounds.
+#[derive(Debug)]
+pub struct Resolver {
+    inventory: Arc<Inventory>,
+    directory: Directory,
+    /// Records by link and direction.
+    link_records: Vec<[u64; 2]>,
+    exporters: Vec<ExporterState>,
+    /// Exporter index + 1 by the decoder's number.
+    exporter_by_id: Vec<u32>,
+    exporter_by_address: HashMap<Address, u32>,
+    twins: Twins,
+    /// Links and ports made for interfaces that nobody configured.
+    interface_links: usize,
+}
+
+/// Which ends of a record are Microsoft's.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    source: bool,
+    destination: bool,
+    is_through: bool,
+}
+
+/// Where a leg of a record counts.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    link: u32,
+    view: View,
+    matched_by: MatchedBy,
+}
+
+/// One leg of a record.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    exporter: usize,
+    slot: usize,
+    view: View,
+}
+
+impl Resolver {
+    /// A resolver that starts with the links and ports of the inventory.
+    pub fn new(inventory: Arc<Inventory>) -> Resolver {
+        Resolver {
+            directory: inventory.directory.clone(),
+            link_records: vec![[0; 2]; inventory.directory.links.len()],
+            exporters: Vec::new(),
+            exporter_by_id: Vec::new(),
+            exporter_by_address: HashMap::new(),
+            twins: Twins::new(inventory.settings.twins_searched),
+            interface_links: 0,
+            inventory,
+        }
+    }
+
+    /// Links and ports by the indexes of the placements; grows at the end only.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Places the records and counters of a batch; `attributions` are those of its records.
+    ///
+    /// Every record is counted in the ledger exactly once: attributed, not Microsoft's, or refused;
+    /// the reverse half of a biflow was counted with its record. Learn the facts of the batch first.
+    pub fn resolve(
+        &mut self,
+        batch: &Batch,
+        names: &TagNames,
+        attributions: &[Attribution],
+        placements: &mut Placements,
+        ledger: &mut Ledger,
+    ) {
+        debug_assert_eq!(batch.records.len(), attributions.len());
+        placements.clear();
+        for (index, (record, attribution)) in batch.records.iter().zip(attributions).enumerate() {
+            if record.is_dropped {
+                if !record.is_reverse {
+                    ledger.refuse_record(RecordRefusal::Dropped);
+                }
+                continue;
+            }
+            let ends = Ends::of(attribution, names);
+            let is_placed = self.record(index as u32, record, attribution, ends, placements);
+            if record.is_reverse {
+                continue;
+            }
+            if is_placed || ends.source || ends.destination {
+                ledger.records_attributed += 1;
+            } else {
+                ledger.records_not_microsoft += 1;
+            }
+        }
+        self.counters(batch, placements);
+    }
+
+    /// Places one record; says whether it counts on a link.
+    #[inline]
+    fn record(
+        &mut self,
+        index: u32,
+        record: &Record,
+        attribution: &Attribution,
+        ends: Ends,
+        placements: &mut Placements,
+    ) -> bool {
+        let exporter = self.exporter_index(record.exporter);
+        let state = &mut self.exporters[exporter];
+        let input = state.slot(record.input);
+        let output = state.slot(record.output);
+        state.records += 1;
+        state.slots[input].input_records += 1;
+        state.slots[output].output_records += 1;
+        let (input_metering, output_metering) = match record.metering {
+            Metering::Unstated => (state.slots[input].metering, state.slots[output].metering),
+            stated => (stated, stated),
+        };
+        state.metered[input_metering as usize] += 1;
+        if ends.source {
+            state.slots[input].from_microsoft_bytes += record.bytes;
+        }
+        if ends.destination {
+            state.slots[output].to_microsoft_bytes += record.bytes;
+            state.to_microsoft_records += 1;
+            state.output_unknown_records += u64::from(output == ABSENT);
+        }
+        let entering = Leg { exporter, slot: input, view: view_at(input_metering, Metering::Ingress) };
+        let leaving = Leg { exporter, slot: output, view: view_at(output_metering, Metering::Egress) };
+        let mut entered = self.entering(record, ends, entering);
+        let mut left = self.leaving(record, ends, leaving, input);
+        let mut views = (entering.view, leaving.view);
+        if (entered.is_some() || left.is_some()) && Twins::may_have_twin(record) && self.twins.is_twin(record) {
+            self.exporters[exporter].twins += 1;
+            views = (no_better_than_other_port(views.0), no_better_than_other_port(views.1));
+            for place in [&mut entered, &mut left].into_iter().flatten() {
+                place.view = no_better_than_other_port(place.view);
+            }
+        }
+        if let Some(place) = entered {
+            self.count(exporter, link_placement(index, place, Direction::FromMicrosoft, ends), record, attribution, placements);
+        }
+        if let Some(place) = left {
+            self.count(exporter, link_placement(index, place, Direction::ToMicrosoft, ends), record, attribution, placements);
+        }
+        // Only now, for the link of an interface comes with its port.
+        let slots = &self.exporters[exporter].slots;
+        let (input_port, output_port) = (slots[input].port, slots[output].port);
+        if input_port != NONE {
+            let direction = Direction::FromMicrosoft;
+            placements.ports.push(PortPlacement { record: index, port: input_port, direction, view: views.0 });
+        }
+        if output_port != NONE {
+            let direction = Direction::ToMicrosoft;
+            placements.ports.push(PortPlacement { record: index, port: output_port, direction, view: views.1 });
+        }
+        entered.is_some() || left.is_some()
+    }
+
+    #[inline]
+    fn count(
+        &mut self,
+        exporter: usize,
+        placement: LinkPlacement,
+        record: &Record,
+        attribution: &Attribution,
+        placements: &mut Placements,
+    ) {
+        placements.links.push(placement);
+        let link = placement.link;
+        self.link_records[link as usize][placement.direction as usize] += 1;
+        self.note_express_route(exporter, link, record, attribution);
+    }
+
+    /// Where the leg over the input interface counts: it comes from Microsoft.
+    #[inline]
+    fn entering(&mut self, record: &Record, ends: Ends, leg: Leg) -> Option<Place> {
+        let place = |link, matched_by| Some(Place { link, view: leg.view, matched_by });
+        match self.exporters[leg.exporter].slots[leg.slot].rule {
+            Rule::All(link) => place(link, MatchedBy::Interface),
+            Rule::Select(selector) => {
+                let far = FarEnd { mac: record.source_mac, vlan: record.vlan, address: record.source, ..FarEnd::default() };
+                self.select(selector, &far, ends.source, leg)
+            }
+            Rule::ByTag(link) | Rule::Rest(link) if ends.source => place(link, MatchedBy::Tag),
+            Rule::Unknown if ends.source => Some(self.interface(leg)),
+            Rule::Absent if ends.source => Some(self.unresolved(leg.exporter)),
+            Rule::Overflow if ends.source => Some(self.overflow(leg.exporter)),
+            _ => None,
+        }
+    }
+
+    /// Where the leg over the output interface counts: it goes to Microsoft.
+    #[inline]
+    fn leaving(&mut self, record: &Record, ends: Ends, leg: Leg, input: usize) -> Option<Place> {
+        let place = |link, matched_by| Some(Place { link, view: leg.view, matched_by });
+        let rule = self.exporters[leg.exporter].slots[leg.slot].rule;
+        match rule {
+            Rule::All(link) => return place(link, MatchedBy::Interface),
+            Rule::ByTag(link) => return if ends.destination { place(link, MatchedBy::Tag) } else { None },
+            Rule::Select(selector) => {
+                let far = FarEnd {
+                    mac: record.destination_mac,
+                    vlan: record.vlan,
+                    next_hop: record.next_hop,
+                    bgp_next_hop: record.bgp_next_hop,
+                    address: record.destination,
+                };
+                let found = self.select(selector, &far, ends.destination, leg);
+                if let Some(Place { link, matched_by: MatchedBy::NextHop | MatchedBy::BgpNextHop, .. }) = found {
+                    self.note_hop(leg, link, record, false);
+                }
+                return found;
+            }
+            _ => {}
+        }
+        match self.named_by_next_hop(record, leg, input) {
+            Named::Link(found) if ends.destination || !self.is_by_tag(found.link) => return Some(found),
+            Named::CountedElsewhere => return None,
+            Named::Ambiguous if ends.destination => {
+                self.exporters[leg.exporter].ambiguous_records += 1;
+                return Some(self.unresolved(leg.exporter));
+            }
+            Named::Link(_) | Named::Ambiguous | Named::Nothing => {}
+        }
+        match rule {
+            _ if !ends.destination => None,
+            Rule::Rest(link) => place(link, MatchedBy::Tag),
+            Rule::Unknown => Some(self.interface(leg)),
+            Rule::Absent => Some(self.unresolved(leg.exporter)),
+            Rule::Overflow => Some(self.overflow(leg.exporter)),
+            _ => None,
+        }
+    }
+
+    /// A leg over a port of several links: the one that the record names, else the port's rest.
+    fn select(&self, selector: u32, far: &FarEnd, is_microsoft: bool, leg: Leg) -> Option<Place> {
+        let selector = &self.inventory.selectors[selector as usize];
+        match selector.pick(far) {
+            Some((link, matched_by)) if is_microsoft || !self.is_by_tag(link) => Some(Place { link, view: leg.view, matched_by }),
+            Some(_) => None,
+            None if is_microsoft || selector.is_all_direct => {
+                Some(Place { link: selector.rest, view: leg.view, matched_by: selector.rest_matched_by.into() })
+            }
+            None => None,
+        }
+    }
+
+    /// The link that the next hop names.
+    ///
+    /// Where this exporter holds the link, or nobody is known to and it is the IP next hop, which is
+    /// that of a neighbour, the record is of the link's own router. Else it is of another router, and
+    /// counts there only if it entered our network there.
+    fn named_by_next_hop(&mut self, record: &Record, leg: Leg, input: usize) -> Named {
+        if self.inventory.next_hops.is_empty() {
+            return Named::Nothing;
+        }
+        let state = &self.exporters[leg.exporter];
+        let holder = state.plan.map_or(NONE, |plan| plan as u32);
+        let mut found = Named::Nothing;
+        for (address, is_bgp) in [(record.next_hop, false), (record.bgp_next_hop, true)] {
+            if address.is_unknown() {
+                continue;
+            }
+            let Some(candidates) = self.inventory.next_hops.get(&address) else { continue };
+            let held = |link: &u32| holder != NONE && self.inventory.details[*link as usize].holder == holder;
+            let link = match candidates.as_slice() {
+                [link] => *link,
+                links => match (links.iter().copied().find(held), links.iter().filter(|link| held(link)).count()) {
+                    (Some(link), 1) => link,
+                    _ => {
+                        found = Named::Ambiguous;
+                        continue;
+                    }
+                },
+            };
+            let matched_by = if is_bgp { MatchedBy::BgpNextHop } else { MatchedBy::NextHop };
+            let is_own = held(&link) || (!is_bgp && self.inventory.details[link as usize].holder == NONE);
+            self.note_hop(leg, link, record, is_bgp);
+            return self.seen_from(is_own, Place { link, view: leg.view, matched_by }, record, leg.exporter, input);
+        }
+        match found {
+            Named::Ambiguous if state.slots[input].rule == Rule::Internal => Named::CountedElsewhere,
+            found => found,
+        }
+    }
+
+    fn seen_from(&self, is_own: bool, place: Place, record: &Record, exporter: usize, input: usize) -> Named {
+        let state = &self.exporters[exporter];
+        if is_own {
+            return Named::Link(place);
+        }
+        // Another router that meters both sides shows the packet twice: once is at its entry.
+        let is_second = record.metering == Metering::Egress && state.metered[Metering::Ingress as usize] > 0;
+        if is_second || state.slots[input].rule == Rule::Internal {
+            return Named::CountedElsewhere;
+        }
+        Named::Link(Place { view: View::OtherRouter, ..place })
+    }
+
+    fn is_by_tag(&self, link: u32) -> bool {
+        self.inventory.details.get(link as usize).is_none_or(|detail| detail.is_by_tag)
+    }
+
+    /// Places the counters of interfaces on their ports.
+    fn counters(&mut self, batch: &Batch, placements: &mut Placements) {
+        for (index, counters) in batch.counters.iter().enumerate() {
+            let exporter = self.exporter_index(counters.exporter);
+            let state = &mut self.exporters[exporter];
+            let slot = state.slot(counters.interface);
+            let slot = &mut state.slots[slot];
+            slot.counter_readings += 1;
+            let is_configured = slot.counter_port != NONE;
+            // The port of an interface that nobody configured has the counters of that interface.
+            let port = if is_configured || slot.own_link == NONE { slot.counter_port } else { slot.port };
+            let is_member = is_configured && slot.is_member;
+            if let Some(speed_bps) = counters.speed_bps
+                && speed_bps != slot.speed_bps
+            {
+                self.learn_speed(exporter, counters.interface, speed_bps);
+            }
+            if port != NONE {
+                placements.counters.push(CounterPlacement { counters: index as u32, port, is_member });
+            }
+        }
+    }
+
+    /// AS12076 at an end, on a connection with Microsoft: the route should never have been taken.
+    #[inline]
+    fn note_express_route(&mut self, exporter: usize, link: u32, record: &Record, attribution: &Attribution) {
+        let is_any = record.source_asn == EXPRESS_ROUTE_ASN
+            || record.destination_asn == EXPRESS_ROUTE_ASN
+            || attribution.source.asn == EXPRESS_ROUTE_ASN
+            || attribution.destination.asn == EXPRESS_ROUTE_ASN;
+        if is_any && !self.is_by_tag(link) {
+            self.exporters[exporter].as12076_records += 1;
+        }
+    }
+}
+
+/// What the next hop of a record names.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    /// No link.
+    Nothing,
+    /// This one.
+    Link(Place),
+    /// Several, and nothing tells which.
+    Ambiguous,
+    /// One, but the record came from another router of ours, which has counted it.
+    CountedElsewhere,
+}
+
+impl Ends {
+    #[inline]
+    fn of(attribution: &Attribution, names: &TagNames) -> Ends {
+        let (source, destination) = (attribution.source.tag.is_microsoft(), attribution.destination.tag.is_microsoft());
+        if !(source && destination) {
+            return Ends { source, destination, is_through: false };
+        }
+        // A customer of ours may announce addresses of Microsoft's lists: then that end is ours.
+        let is_ours = |side: Side| names.places.get(side.place as usize).is_some_and(|place| place.own.is_some());
+        match (is_ours(attribution.source), is_ours(attribution.destination)) {
+            (true, false) => Ends { source: false, destination: true, is_through: false },
+            (false, true) => Ends { source: true, destination: false, is_through: false },
+            _ => Ends { source: true, destination: true, is_through: true },
+        }
+    }
+}
+
+/// The view of a leg whose own port meters as `own`.
+#[inline]
+fn view_at(metering: Metering, own: Metering) -> View {
+    match metering {
+        Metering::Unstated => View::Unstated,
+        metering if metering == own => View::OwnPort,
+        _ => View::OtherPort,
+    }
+}
+
+#[inline]
+fn link_placement(record: u32, place: Place, direction: Direction, ends: Ends) -> LinkPlacement {
+    let Place { link, view, matched_by } = place;
+    LinkPlacement { record, link, direction, view, matched_by, is_through: ends.is_through }
+}
+
+fn no_better_than_other_port(view: View) -> View {
+    view.max(View::OtherPort)
+}
+
+#[cfg(test)]
+mod tests;
