@@ -16,6 +16,16 @@ use model::table::{Column, Kind, Row, Value};
 /// Version of the layout of all tables, kept in every file; a column added at the end changes nothing.
 pub(crate) const SCHEMA_VERSION: &str = "1";
 
+/// The columns that say when a row is of.
+pub(crate) const TIMES: [&str; 2] = ["window_start", "valid_from"];
+
+/// Start of a row's window, microseconds; of `connections`: from when the row holds.
+pub(crate) fn start_us<R: Row>(row: &R) -> i64 {
+    let at =
+        R::COLUMNS.iter().position(|column| TIMES.contains(&column.name)).and_then(|index| row.values().into_iter().nth(index));
+    if let Some(Value::Timestamp(at)) = at { at } else { 0 }
+}
+
 /// The Arrow schema of a table; each column's description is its metadata.
 pub(crate) fn schema<R: Row>() -> SchemaRef {
     let fields: Vec<Field> = R::COLUMNS.iter().map(field).collect();
@@ -40,7 +50,8 @@ fn data_type(kind: Kind) -> DataType {
         Kind::Boolean => DataType::Boolean,
         Kind::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
         Kind::Counts => {
-            let entries = Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Int64, true)]);
+            let entries =
+                Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Int64, true)]);
             DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
         }
     }

@@ -1,20 +1,26 @@
 //! A finished hour becomes one file a table.
 //!
-//! The new folder is built in `DATA/.work`, which no reader looks into, and exchanged for the old
-//! one in one step: at every moment a listing shows the rows once. A reader that listed the old
-//! files and opens them after the exchange finds them gone and has to list again.
+//! The new folder is built in `DATA/.work`, which no reader of `DATA/TABLE` looks into, and
+//! exchanged for the old one in one step: at every moment a listing shows each row once. A reader
+//! that listed the old files and opens them after the exchange finds them gone and has to list
+//! again, as ours does. Where the file system cannot exchange folders, two renames do it: the hour
+//! is away for the moment between them, and the next start puts it back if the program ends there.
 
 use std::path::{Path, PathBuf};
 
-use model::table::{Row, Value};
+use model::table::Row;
 
-use crate::layout::{HOUR_US, PARQUET, hour_folders};
-use crate::manifest::Manifest;
+use crate::layout::{HOUR_US, hour_folder, hour_start_us};
+use crate::manifest::{Entry, HOUR_FILE, Manifest};
+use crate::reading::{self, Failure};
 use crate::store::{TABLES, WORK};
-use crate::{Store, StoreError, files, reading};
+use crate::{Store, StoreError, columns, files};
 
 /// How often to look for finished hours, microseconds.
 const LOOK_EVERY_US: i64 = 60_000_000;
+
+/// Folder in the data folder for files that turned out damaged.
+const DAMAGED: &str = ".damaged";
 
 impl Store {
     /// Compacts the hours that ended long enough ago; gives how many folders there were.
@@ -28,72 +34,117 @@ impl Store {
         }
         self.compaction_due_us = now_us.saturating_add(LOOK_EVERY_US);
         let limit_us = now_us.saturating_sub(self.settings.compact_after_seconds * 1_000_000);
+        let is_due = |(_, hour_us): &&(&str, i64)| hour_us.saturating_add(HOUR_US) <= limit_us;
+        let due: Vec<(&'static str, i64)> = self.in_parts.iter().filter(is_due).copied().collect();
         let (mut compacted, mut first_error) = (0, None);
-        for (table, compact_hour) in TABLES {
-            for (hour_us, folder) in hour_folders(&self.data, table)? {
-                let manifest = Manifest::load(&folder)?;
-                if hour_us + HOUR_US <= limit_us && !manifest.is_compacted && !manifest.files.is_empty() {
-                    match compact_hour(self, &folder) {
-                        Ok(()) => compacted += 1,
-                        Err(error) => first_error = first_error.or(Some(error)),
-                    }
+        for (table, hour_us) in due {
+            let Some((_, compact_hour)) = TABLES.iter().find(|(name, _)| *name == table) else { continue };
+            match hour_folder(&self.data, table, hour_us).and_then(|folder| compact_hour(self, &folder)) {
+                Ok(()) => {
+                    self.in_parts.remove(&(table, hour_us));
+                    compacted += 1;
                 }
+                Err(error) => first_error = first_error.or(Some(error)),
             }
         }
         first_error.map_or(Ok(compacted), Err)
     }
 
-    /// Makes one file of an hour's parts. A part that cannot be read stays where it is, and so does the hour.
-    pub(crate) fn compact_hour<R: Row>(&self, folder: &Path) -> Result<(), StoreError> {
-        let mut rows = Vec::new();
-        for path in Manifest::load(folder)?.paths(folder) {
-            let part = reading::read_file::<R>(&path).map_err(|reason| StoreError::Format { path: path.clone(), reason })?;
-            rows.extend(part);
-        }
-        self.replace_hour(folder, &rows)
+    /// Makes one file of an hour's parts.
+    pub(crate) fn compact_hour<R: Row>(&mut self, folder: &Path) -> Result<(), StoreError> {
+        let rows = self.take_rows::<R>(folder)?;
+        if rows.is_empty() { Ok(()) } else { self.replace_hour(folder, &rows) }
     }
 
     /// Puts a window's revised rows into an hour that has been compacted.
-    pub(crate) fn revise_compacted<R: Row + Clone>(&self, folder: &Path, start_us: i64, revised: &[R]) -> Result<(), StoreError> {
-        let mut rows: Vec<R> = Vec::new();
-        for path in Manifest::load(folder)?.paths(folder) {
-            let kept = reading::read_file::<R>(&path).map_err(|reason| StoreError::Format { path: path.clone(), reason })?;
-            rows.extend(kept.into_iter().filter(|row| !is_of_window(row, start_us)));
-        }
+    pub(crate) fn revise_compacted<R: Row + Clone>(
+        &mut self,
+        folder: &Path,
+        start_us: i64,
+        revised: &[R],
+    ) -> Result<(), StoreError> {
+        let mut rows = self.take_rows::<R>(folder)?;
+        rows.retain(|row| columns::start_us(row) != start_us);
         rows.extend_from_slice(revised);
-        rows.sort_by_key(window_start_us);
+        rows.sort_by_key(columns::start_us);
         self.replace_hour(folder, &rows)
     }
 
+    /// The rows of an hour. A damaged file does not stop the work: it is moved out, for the hour's
+    /// folder will be replaced, and nothing is thrown away that someone may still mend.
+    fn take_rows<R: Row>(&mut self, folder: &Path) -> Result<Vec<R>, StoreError> {
+        let checked = Manifest::check(folder)?;
+        let mut damaged = checked.damaged;
+        let mut rows = Vec::new();
+        for path in checked.manifest.files.iter().map(|entry| folder.join(&entry.name)) {
+            match reading::read_file::<R>(&path) {
+                Ok(part) => rows.extend(part),
+                Err(Failure::Damaged(reason)) => damaged.push((path, reason)),
+                Err(Failure::Gone) => return Err(StoreError::files("read", &path)(std::io::ErrorKind::NotFound.into())),
+                Err(Failure::Unreadable(error)) => return Err(StoreError::files("read", &path)(error)),
+            }
+        }
+        for (path, reason) in damaged {
+            let aside = self.damaged_path::<R>(&path)?;
+            files::set_aside(&path, &aside)?;
+            self.notices.push(format!(
+                "{}: damaged: {reason}; kept as {}, its rows are missing",
+                path.display(),
+                aside.display()
+            ));
+        }
+        Ok(rows)
+    }
+
     fn replace_hour<R: Row>(&self, folder: &Path, rows: &[R]) -> Result<(), StoreError> {
-        let aside = self.work_folder::<R>(folder);
+        let aside = self.data.join(WORK).join(flat_name::<R>(folder));
         files::remove_folder(&aside)?;
         files::make_folder(&aside)?;
-        let name = format!("hour.{PARQUET}");
-        let bytes = self.write_file(&aside.join(&name), rows)?;
-        let mut manifest = Manifest { files: Vec::new(), is_compacted: true };
-        manifest.enter(&name, rows.len() as u64, bytes);
+        let bytes = self.write_file(&aside.join(HOUR_FILE), rows)?;
+        let mut manifest = Manifest::new();
+        manifest.enter(Entry::of(HOUR_FILE, rows, bytes));
         manifest.save(&aside)?;
-        files::exchange(&aside, folder)?;
+        files::replace_folder(&aside, folder)?;
         files::remove_folder(&aside)
     }
 
-    fn work_folder<R: Row>(&self, folder: &Path) -> PathBuf {
-        let last = |path: Option<&Path>| path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        self.data.join(WORK).join(format!("{} {} {}", R::TABLE, last(folder.parent()), last(Some(folder))))
+    fn damaged_path<R: Row>(&self, path: &Path) -> Result<PathBuf, StoreError> {
+        let folder = self.data.join(DAMAGED);
+        files::make_folder(&folder)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let first = folder.join(format!("{} {name}", path.parent().map(flat_name::<R>).unwrap_or_default()));
+        // An earlier one of that name is kept as well.
+        let taken = (0_u32..).map(|count| files::with_ending(&first, &format!("{count}.damaged")));
+        Ok(taken.into_iter().find(|path| !path.exists()).unwrap_or(first))
     }
 }
 
-fn is_of_window<R: Row>(row: &R, start_us: i64) -> bool {
-    window_start_us(row) == start_us
+/// Ends the replacements that the program was stopped in: an hour that is away comes back, the rest goes.
+pub(crate) fn recover(data: &Path) -> Result<(), StoreError> {
+    let work = data.join(WORK);
+    for replaced in files::entries(&work)?.iter().filter(|path| files::has_ending(path, files::REPLACED)) {
+        if let Some(folder) = replaced.file_stem().and_then(|name| name.to_str()).and_then(|name| folder_of(data, name))
+            && !folder.exists()
+        {
+            files::make_folder(folder.parent().unwrap_or(data))?;
+            files::set_aside(replaced, &folder)?;
+        }
+    }
+    files::remove_folder(&work)
 }
 
-fn window_start_us<R: Row>(row: &R) -> i64 {
-    row.values()
-        .into_iter()
-        .find_map(|value| match value {
-            Value::Timestamp(at) => Some(at),
-            _ => None,
-        })
-        .unwrap_or_default()
+/// `TABLE date=YYYY-MM-DD hour=HH`.
+fn flat_name<R: Row>(folder: &Path) -> String {
+    let last =
+        |path: Option<&Path>| path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    format!("{} {} {}", R::TABLE, last(folder.parent()), last(Some(folder)))
+}
+
+/// The folder of such a name, if it is one of ours.
+fn folder_of(data: &Path, flat_name: &str) -> Option<PathBuf> {
+    let mut parts = flat_name.split(' ');
+    let (table, date, hour) = (parts.next()?, parts.next()?, parts.next()?);
+    let (table, _) = TABLES.iter().find(|(name, _)| *name == table)?;
+    let hour_us = hour_start_us(&Path::new(date).join(hour))?;
+    hour_folder(data, table, hour_us).ok()
 }

@@ -10,23 +10,33 @@ use crate::StoreError;
 /// Ending of a file that is not published yet; no reader's `*.parquet` matches it.
 pub(crate) const TEMPORARY: &str = "tmp";
 
-/// Writes a file whole: temporary name, sync, rename, sync of its folder.
-pub(crate) fn publish(path: &Path, write: impl FnOnce(&mut File) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    let temporary = temporary_name(path);
-    let mut file = File::create(&temporary).map_err(StoreError::files("create", &temporary))?;
-    let written = write(&mut file).and_then(|()| file.sync_all().map_err(StoreError::files("sync", &temporary)));
-    if let Err(error) = written {
+/// Ending of a folder that awaits its replacement, where two folders cannot be exchanged in one step.
+pub(crate) const REPLACED: &str = "replaced";
+
+/// Publishes bytes as a file: temporary name, sync, rename, sync of its folder.
+pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = with_ending(path, TEMPORARY);
+    if let Err(error) = write_synced(&temporary, bytes) {
         // What was begun is of no use; that it cannot be removed either changes nothing.
-        let _ = fs::remove_file(&temporary);
+        let _ = step(|| fs::remove_file(&temporary));
         return Err(error);
     }
-    fs::rename(&temporary, path).map_err(StoreError::files("rename onto", path))?;
+    rename(&temporary, path)?;
     sync_parent(path)
 }
 
-/// Publishes bytes.
-pub(crate) fn publish_bytes(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    publish(path, |file| file.write_all(bytes).map_err(StoreError::files("write", path)))
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = step(|| File::create(path)).map_err(StoreError::files("create", path))?;
+    step(|| file.write_all(bytes)).map_err(StoreError::files("write", path))?;
+    step(|| file.sync_all()).map_err(StoreError::files("sync", path))
+}
+
+/// A file's bytes; `None` if it is not there.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(StoreError::files("read", path)),
+    }
 }
 
 /// Makes a folder and its parents, each synced into its own parent.
@@ -37,25 +47,71 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         make_folder(parent)?;
     }
-    match fs::create_dir(path) {
+    match step(|| fs::create_dir(path)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         made => made.map_err(StoreError::files("create the folder", path))?,
     }
     sync_parent(path)
 }
 
-/// Exchanges two folders in one step (Linux `renameat2`).
-pub(crate) fn exchange(one: &Path, other: &Path) -> Result<(), StoreError> {
+/// Opens a file that only one process can hold; `None` if another one does.
+pub(crate) fn lock(path: &Path) -> Result<Option<File>, StoreError> {
+    let file = step(|| File::create(path)).map_err(StoreError::files("create", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(StoreError::files("lock", path)(error)),
+    }
+}
+
+/// Puts a new folder into the place of an old one, which is then under the new one's name.
+///
+/// One step (Linux `renameat2`); where the file system has none, two renames, between which the
+/// old folder lies beside the new one with the ending [`REPLACED`].
+pub(crate) fn replace_folder(new: &Path, old: &Path) -> Result<(), StoreError> {
+    use nix::errno::Errno;
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE)
-        .map_err(|error| StoreError::files("exchange the folder", one)(error.into()))?;
-    sync_parent(one)?;
-    sync_parent(other)
+    let exchange = || match renameat2(AT_FDCWD, new, AT_FDCWD, old, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENOTSUP) => Ok(false),
+        Err(error) => Err(io::Error::from(error)),
+    };
+    let is_done = !steps::cannot_exchange() && step(exchange).map_err(StoreError::files("exchange the folder", old))?;
+    if !is_done {
+        replace_in_two_steps(new, old)?;
+    }
+    sync_parent(old)?;
+    sync_parent(new)
+}
+
+fn replace_in_two_steps(new: &Path, old: &Path) -> Result<(), StoreError> {
+    let replaced = with_ending(new, REPLACED);
+    remove_folder(&replaced)?;
+    rename(old, &replaced)?;
+    if let Err(error) = sync_parent(&replaced).and_then(|()| rename(new, old)) {
+        // If this fails too, the next start puts it back.
+        let _ = rename(&replaced, old);
+        return Err(error);
+    }
+    sync_parent(old)?;
+    remove_folder(&replaced)
+}
+
+/// Renames a file or folder.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    step(|| fs::rename(from, to)).map_err(StoreError::files("rename onto", to))
+}
+
+/// Renames a file, which may go into another folder, for good.
+pub(crate) fn set_aside(from: &Path, to: &Path) -> Result<(), StoreError> {
+    rename(from, to)?;
+    sync_parent(to)?;
+    sync_parent(from)
 }
 
 /// Removes a folder with all that is in it; one that is not there is fine.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(path) {
+    match step(|| fs::remove_dir_all(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(StoreError::files("remove", path)),
     }
@@ -80,19 +136,20 @@ pub(crate) fn has_ending(path: &Path, ending: &str) -> bool {
     path.extension() == Some(OsStr::new(ending))
 }
 
+/// A path with a further ending.
+pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// Removes what an interrupted publication left in a folder.
 pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
     for path in entries(folder)?.iter().filter(|path| has_ending(path, TEMPORARY)) {
-        fs::remove_file(path).map_err(StoreError::files("remove", path))?;
+        step(|| fs::remove_file(path)).map_err(StoreError::files("remove", path))?;
     }
     Ok(())
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".");
-    name.push(TEMPORARY);
-    PathBuf::from(name)
 }
 
 fn sync_parent(path: &Path) -> Result<(), StoreError> {
@@ -100,5 +157,57 @@ fn sync_parent(path: &Path) -> Result<(), StoreError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent).and_then(|folder| folder.sync_all()).map_err(StoreError::files("sync", parent))
+    step(|| File::open(parent).and_then(|folder| folder.sync_all())).map_err(StoreError::files("sync", parent))
+}
+
+/// An operation that changes the disk: a test can end the process, as it were, before each.
+fn step<T>(operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    steps::pass()?;
+    operation()
+}
+
+#[cfg(not(test))]
+mod steps {
+    pub(super) fn pass() -> std::io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn cannot_exchange() -> bool {
+        false
+    }
+}
+
+/// Where a test ends the writer: every operation after that many fails, cleaning up too.
+#[cfg(test)]
+pub(crate) mod steps {
+    use std::cell::Cell;
+    use std::io;
+
+    thread_local! {
+        static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+        static CANNOT_EXCHANGE: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(crate) fn end_after(steps: usize) {
+        LEFT.set(steps);
+    }
+
+    pub(crate) fn set_cannot_exchange(cannot: bool) {
+        CANNOT_EXCHANGE.set(cannot);
+    }
+
+    pub(super) fn pass() -> io::Result<()> {
+        match LEFT.get() {
+            usize::MAX => Ok(()),
+            0 => Err(io::Error::other("ended by the test")),
+            left => {
+                LEFT.set(left - 1);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn cannot_exchange() -> bool {
+        CANNOT_EXCHANGE.get()
+    }
 }

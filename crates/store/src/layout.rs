@@ -36,7 +36,7 @@ pub(crate) fn hour_start_us(folder: &Path) -> Option<i64> {
 pub(crate) fn hour_folders(data: &Path, table: &str) -> Result<Vec<(i64, PathBuf)>, StoreError> {
     let mut folders = Vec::new();
     for date in crate::files::entries(&data.join(table))?.iter().filter(|path| path.is_dir()) {
-        for hour in crate::files::entries(date)? {
+        for hour in crate::files::entries(date)?.into_iter().filter(|path| path.is_dir()) {
             if let Some(start_us) = hour_start_us(&hour) {
                 folders.push((start_us, hour));
             }

@@ -1,23 +1,32 @@
 //! Rows read back without SQL; damaged files are named and passed over.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use model::table::{Row, Value};
+use model::table::Row;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::statistics::Statistics;
 
 use crate::StoreError;
 use crate::columns;
 use crate::layout::{HOUR_US, hour_folders};
-use crate::manifest::Manifest;
+use crate::manifest::{Entry, Manifest};
 
 /// Largest footer that is believed; ours are some 10 KB.
 const FOOTER_BYTES_MOST: u32 = 16 << 20;
 /// Most rows of a file; an hour of the largest table stays below.
-const ROWS_MOST: i64 = 50_000_000;
+const ROWS_MOST: i64 = 16_000_000;
+/// Most rows for each byte of the file: equal rows cost next to nothing in a file, and much in memory.
+const ROWS_PER_BYTE_MOST: u64 = 64;
+/// Most bytes that a file may claim to hold uncompressed.
+const UNCOMPRESSED_BYTES_MOST: i64 = 4 << 30;
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8_192;
+/// How often an hour is listed anew because its folder was exchanged while it was read.
+const ATTEMPTS: usize = 8;
 
 /// Rows that were found, and the files that were not readable.
 #[derive(Clone, Debug)]
@@ -37,7 +46,30 @@ pub struct Damaged {
     pub reason: String,
 }
 
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: passed over: {}; restore it from a copy or remove it", self.path.display(), self.reason)
+    }
+}
+
+/// Why a file's rows cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// It is not there any more: the hour was compacted meanwhile, or someone removed it.
+    #[error("it is listed and not there")]
+    Gone,
+    /// The system does not let it be read.
+    #[error("{0}")]
+    Unreadable(io::Error),
+    /// It is not what we wrote.
+    #[error("{0}")]
+    Damaged(String),
+}
+
 /// Reads the rows of a table with `from_us <= window_start < to_us` (of `connections`: `valid_from`).
+///
+/// A writer may be at work: an hour that is compacted while it is read is read anew, so that no
+/// row comes twice or is missed.
 ///
 /// # Errors
 ///
@@ -48,50 +80,121 @@ pub fn read<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Result<Found<R>, S
         if hour_us >= to_us || hour_us.saturating_add(HOUR_US) <= from_us {
             continue;
         }
-        for path in Manifest::load(&folder)?.paths(&folder) {
-            match read_file::<R>(&path) {
-                Ok(rows) => found.rows.extend(rows.into_iter().filter(|row| is_within(row, from_us, to_us))),
-                Err(reason) => found.damaged.push(Damaged { path, reason }),
+        let mut attempts = ATTEMPTS;
+        let hour = loop {
+            attempts -= 1;
+            let (hour, is_whole) = read_hour::<R>(&folder, from_us, to_us)?;
+            if is_whole || attempts == 0 {
+                break hour;
             }
-        }
+        };
+        found.rows.extend(hour.rows);
+        found.damaged.extend(hour.damaged);
     }
     Ok(found)
 }
 
-/// Rows of one file, whatever their time.
-pub(crate) fn read_file<R: Row>(path: &Path) -> Result<Vec<R>, String> {
-    let reader = open(path)?.with_batch_size(BATCH_ROWS).build().map_err(|error| error.to_string())?;
+/// The rows of an hour, and whether every file that was listed was still there.
+fn read_hour<R: Row>(folder: &Path, from_us: i64, to_us: i64) -> Result<(Found<R>, bool), StoreError> {
+    let checked = Manifest::check(folder)?;
+    let mut is_whole = checked.gone.is_empty();
+    let mut damaged: Vec<Damaged> =
+        checked.gone.into_iter().map(|path| Damaged { path, reason: Failure::Gone.to_string() }).collect();
+    damaged.extend(checked.damaged.into_iter().map(|(path, reason)| Damaged { path, reason }));
     let mut rows = Vec::new();
-    for batch in reader {
-        rows.extend(columns::rows::<R>(&batch.map_err(|error| error.to_string())?)?);
+    for entry in checked.manifest.files.iter().filter(|entry| entry.first_us < to_us && from_us <= entry.last_us) {
+        let path = folder.join(&entry.name);
+        match read_file::<R>(&path) {
+            Ok(part) => rows.extend(part.into_iter().filter(|row| (from_us..to_us).contains(&columns::start_us(row)))),
+            Err(failure) => {
+                is_whole &= !matches!(failure, Failure::Gone);
+                damaged.push(Damaged { path, reason: failure.to_string() });
+            }
+        }
     }
-    Ok(rows)
+    Ok((Found { rows, damaged }, is_whole))
 }
 
-/// Rows of a file by its footer.
-pub(crate) fn row_count(path: &Path) -> Result<u64, String> {
-    Ok(open(path)?.metadata().file_metadata().num_rows().unsigned_abs())
+/// Rows of one file, whatever their time.
+pub(crate) fn read_file<R: Row>(path: &Path) -> Result<Vec<R>, Failure> {
+    guarded(|| {
+        let reader = open(path)?.with_batch_size(BATCH_ROWS).build().map_err(damaged)?;
+        let mut rows = Vec::new();
+        for batch in reader {
+            rows.extend(columns::rows::<R>(&batch.map_err(damaged)?).map_err(Failure::Damaged)?);
+        }
+        Ok(rows)
+    })
+}
+
+/// The manifest's entry of a file, by its footer.
+pub(crate) fn inspect(path: &Path, name: &str, bytes: u64) -> Result<Entry, Failure> {
+    guarded(|| {
+        let builder = open(path)?;
+        let rows = builder.metadata().file_metadata().num_rows().unsigned_abs();
+        let (first_us, last_us) = bounds(builder.metadata()).unwrap_or((i64::MIN, i64::MAX));
+        Ok(Entry { name: name.to_string(), rows, bytes, first_us, last_us })
+    })
+}
+
+/// Earliest and latest value of the column that a row's time is, if every row group tells.
+fn bounds(metadata: &ParquetMetaData) -> Option<(i64, i64)> {
+    let mut bounds: Option<(i64, i64)> = None;
+    for group in metadata.row_groups() {
+        let is_time = |name: &str| columns::TIMES.contains(&name);
+        let column = group.columns().iter().find(|column| is_time(&column.column_path().string()))?;
+        let Some(Statistics::Int64(statistics)) = column.statistics() else { return None };
+        let (first, last) = (*statistics.min_opt()?, *statistics.max_opt()?);
+        bounds = Some(bounds.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+    }
+    bounds
+}
+
+/// The format's library is careful with damaged input, not perfect: its panic is damage too.
+fn guarded<T>(read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(Failure::Damaged("its contents contradict themselves".to_string())))
+}
+
+fn damaged(error: impl std::fmt::Display) -> Failure {
+    Failure::Damaged(error.to_string())
 }
 
 /// Opens a file once its footer has a believable size, so that a hostile one costs nothing.
-pub(crate) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, String> {
-    let mut file = File::open(path).map_err(|error| error.to_string())?;
+fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, Failure> {
+    let mut file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::Gone,
+        _ => Failure::Unreadable(error),
+    })?;
+    let length = file.metadata().map_err(Failure::Unreadable)?.len();
     let mut tail = [0; 8];
-    file.seek(SeekFrom::End(-8)).and_then(|_| file.read_exact(&mut tail)).map_err(|_| "it is shorter than a Parquet footer".to_string())?;
+    file.seek(SeekFrom::End(-8))
+        .and_then(|_| file.read_exact(&mut tail))
+        .map_err(|_| damaged("it is shorter than a Parquet footer"))?;
     let footer_bytes = u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
     if &tail[4..] != b"PAR1" || footer_bytes > FOOTER_BYTES_MOST {
-        return Err("it does not end as a Parquet file does".to_string());
+        return Err(damaged("it does not end as a Parquet file does"));
     }
-    file.rewind().map_err(|error| error.to_string())?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
-    let rows = builder.metadata().file_metadata().num_rows();
-    if (0..=ROWS_MOST).contains(&rows) { Ok(builder) } else { Err(format!("its footer claims {rows} rows")) }
+    file.rewind().map_err(Failure::Unreadable)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    check_claims(builder.metadata(), length)?;
+    Ok(builder)
 }
 
-fn is_within<R: Row>(row: &R, from_us: i64, to_us: i64) -> bool {
-    let at = row.values().into_iter().find_map(|value| match value {
-        Value::Timestamp(at) => Some(at),
-        _ => None,
-    });
-    at.is_none_or(|at| from_us <= at && at < to_us)
+/// What the footer claims has to be possible before memory is spent on it.
+fn check_claims(metadata: &ParquetMetaData, length: u64) -> Result<(), Failure> {
+    let rows = metadata.file_metadata().num_rows();
+    let groups = metadata.row_groups();
+    let grouped_rows = groups
+        .iter()
+        .try_fold(0_i64, |sum, group| (group.num_rows() >= 0).then_some(()).and_then(|()| sum.checked_add(group.num_rows())));
+    let rows_most = length.saturating_mul(ROWS_PER_BYTE_MOST);
+    if !(0..=ROWS_MOST).contains(&rows) || rows.unsigned_abs() > rows_most || grouped_rows != Some(rows) {
+        return Err(damaged(format!("its footer claims {rows} rows")));
+    }
+    let bytes = groups.iter().try_fold(0_i64, |sum, group| sum.checked_add(group.total_byte_size().max(0)));
+    match bytes {
+        Some(bytes) if bytes <= UNCOMPRESSED_BYTES_MOST => Ok(()),
+        _ => Err(damaged("its footer claims more bytes than any file of ours has")),
+    }
 }

@@ -1,6 +1,5 @@
 //! What a stopped program resumes with: one file, whole or not at all, with a checksum.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::StoreError;
@@ -30,7 +29,7 @@ pub fn write_state(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     file.extend_from_slice(MAGIC);
     file.extend_from_slice(&checksum(bytes).to_le_bytes());
     file.extend_from_slice(bytes);
-    files::publish_bytes(path, &file)
+    files::publish(path, &file)
 }
 
 /// Reads a state file; a damaged one is set aside.
@@ -39,18 +38,15 @@ pub fn write_state(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 ///
 /// If it is there and cannot be read or set aside.
 pub fn read_state(path: &Path) -> Result<State, StoreError> {
-    let file = match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::Absent),
-        read => read.map_err(StoreError::files("read", path))?,
-    };
+    let Some(file) = files::read(path)? else { return Ok(State::Absent) };
     if let Some((head, bytes)) = file.split_at_checked(16)
         && &head[..8] == MAGIC
         && head[8..] == checksum(bytes).to_le_bytes()
     {
         return Ok(State::Present(bytes.to_vec()));
     }
-    let aside = path.with_extension("damaged");
-    std::fs::rename(path, &aside).map_err(StoreError::files("set aside", path))?;
+    let aside = files::with_ending(path, "damaged");
+    files::set_aside(path, &aside)?;
     Ok(State::SetAside(aside))
 }
 

@@ -1,6 +1,7 @@
 //! Publishing: a window's rows as one file.
 
-use std::fs::{File, TryLockError};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use model::table::{Kind, Row};
@@ -12,9 +13,9 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use crate::StoreError;
-use crate::layout::{hour_folder, hour_folders, window_file};
-use crate::manifest::Manifest;
-use crate::{columns, files};
+use crate::layout::{HOUR_US, hour_folder, hour_folders, window_file};
+use crate::manifest::{Checked, Entry, Manifest};
+use crate::{columns, compaction, files};
 
 /// Folder in the data folder for what is not published yet.
 pub(crate) const WORK: &str = ".work";
@@ -23,7 +24,7 @@ const LOCK: &str = ".lock";
 model::settings! {
     /// How rows are kept.
     pub struct StoreSettings in "store" {
-        /// After how long without a change a finished hour becomes one file a table.
+        /// How long after its end a finished hour becomes one file a table.
         compact_after_seconds: i64 = 3_900, "s", 60..=86_400;
         /// Level of the zstd compression.
         zstd_level: i32 = 3, "", 1..=19;
@@ -31,7 +32,7 @@ model::settings! {
 }
 
 /// The name of every table with its compaction, so that no table can be forgotten.
-pub(crate) type Compact = fn(&Store, &Path) -> Result<(), StoreError>;
+pub(crate) type Compact = fn(&mut Store, &Path) -> Result<(), StoreError>;
 pub(crate) const TABLES: &[(&str, Compact)] = &[
     (ConnectionRow::TABLE, Store::compact_hour::<ConnectionRow>),
     (PortRow::TABLE, Store::compact_hour::<PortRow>),
@@ -47,6 +48,10 @@ pub struct Store {
     pub(crate) settings: StoreSettings,
     /// When the next look for finished hours is due.
     pub(crate) compaction_due_us: i64,
+    /// The hours that are not compacted yet: table and start.
+    pub(crate) in_parts: BTreeSet<(&'static str, i64)>,
+    /// What the operator should hear and has not yet.
+    pub(crate) notices: Vec<String>,
     _lock: File,
 }
 
@@ -58,24 +63,47 @@ impl Store {
     /// If it cannot be written, or another process writes into it.
     pub fn open(data: &Path, settings: StoreSettings) -> Result<Store, StoreError> {
         files::make_folder(data)?;
-        let lock_path = data.join(LOCK);
-        let lock = File::create(&lock_path).map_err(StoreError::files("create", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: data.to_path_buf() }),
-            Err(TryLockError::Error(error)) => return Err(StoreError::files("lock", &lock_path)(error)),
-        }
-        // Whatever an exchange of folders left here is either unfinished or replaced.
-        files::remove_folder(&data.join(WORK))?;
+        let Some(lock) = files::lock(&data.join(LOCK))? else {
+            return Err(StoreError::InUse { path: data.to_path_buf() });
+        };
+        compaction::recover(data)?;
+        let data = data.to_path_buf();
+        let mut store =
+            Store { data, settings, compaction_due_us: i64::MIN, in_parts: BTreeSet::new(), notices: Vec::new(), _lock: lock };
         for (table, _) in TABLES {
-            for (_, folder) in hour_folders(data, table)? {
-                files::sweep(&folder)?;
+            for (hour_us, folder) in hour_folders(&store.data, table)? {
+                store.check_hour(table, hour_us, &folder)?;
             }
         }
-        Ok(Store { data: data.to_path_buf(), settings, compaction_due_us: i64::MIN, _lock: lock })
+        Ok(store)
     }
 
-    /// Publishes a window; a revision replaces what was published before.
+    /// Sweeps an hour's folder and makes its manifest agree with its files.
+    fn check_hour(&mut self, table: &'static str, hour_us: i64, folder: &Path) -> Result<(), StoreError> {
+        files::sweep(folder)?;
+        let checked = Manifest::check(folder)?;
+        for path in &checked.gone {
+            self.notices.push(format!("{}: the manifest lists it and it is gone; its rows are missing", path.display()));
+        }
+        for (path, reason) in &checked.damaged {
+            self.notices.push(format!("{}: damaged: {reason}; it is passed over", path.display()));
+        }
+        if !checked.is_as_stored {
+            self.notices.push(format!("{}: the manifest was missing or behind; made anew from the files", folder.display()));
+            checked.manifest.save(folder)?;
+        }
+        if !checked.is_compacted {
+            self.in_parts.insert((table, hour_us));
+        }
+        Ok(())
+    }
+
+    /// What the operator should hear: manifests made anew, files found damaged. Each is given once.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Publishes a window; a revision replaces what was published before. One without rows does nothing.
     ///
     /// # Errors
     ///
@@ -92,31 +120,33 @@ impl Store {
         }
     }
 
-    fn publish_rows<R: Row + Clone>(&self, start_us: i64, seconds: i64, rows: &[R]) -> Result<(), StoreError> {
+    fn publish_rows<R: Row + Clone>(&mut self, start_us: i64, seconds: i64, rows: &[R]) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
         let folder = hour_folder(&self.data, R::TABLE, start_us)?;
         files::make_folder(&folder)?;
-        let mut manifest = Manifest::load(&folder)?;
-        if manifest.is_compacted {
+        let Checked { mut manifest, is_compacted, .. } = Manifest::check(&folder)?;
+        if is_compacted {
             return self.revise_compacted(&folder, start_us, rows);
         }
+        self.in_parts.insert((R::TABLE, start_us.div_euclid(HOUR_US) * HOUR_US));
         let name = window_file(start_us, seconds)?;
         let bytes = self.write_file(&folder.join(&name), rows)?;
-        manifest.enter(&name, rows.len() as u64, bytes);
+        manifest.enter(Entry::of(&name, rows, bytes));
         manifest.save(&folder)
     }
 
     /// Publishes rows as one file; gives its size.
-    pub(crate) fn write_file<R: Row>(&self, path: &Path, rows: &[R]) -> Result<u64, StoreError> {
+    pub(crate) fn write_file<R: Row>(&self, path: &Path, rows: &[R]) -> Result<usize, StoreError> {
         let wrong = |error: &dyn std::fmt::Display| StoreError::Format { path: path.to_path_buf(), reason: error.to_string() };
         let batch = columns::batch(rows).map_err(|error| wrong(&error))?;
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(self.properties::<R>())).map_err(|error| wrong(&error))?;
+        let mut writer =
+            ArrowWriter::try_new(Vec::new(), batch.schema(), Some(self.properties::<R>())).map_err(|error| wrong(&error))?;
         writer.write(&batch).map_err(|error| wrong(&error))?;
         let bytes = writer.into_inner().map_err(|error| wrong(&error))?;
-        files::publish_bytes(path, &bytes)?;
-        Ok(bytes.len() as u64)
+        files::publish(path, &bytes)?;
+        Ok(bytes.len())
     }
 
     /// Names are worth a dictionary; numbers that hardly repeat are smaller and faster as differences.
@@ -127,7 +157,9 @@ impl Store {
             .set_compression(Compression::ZSTD(level));
         for column in R::COLUMNS.iter().filter(|column| matches!(column.kind, Kind::Integer | Kind::Timestamp)) {
             let path = ColumnPath::from(column.name);
-            builder = builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
         }
         builder.build()
     }

@@ -1,3 +1,6 @@
+mod crash;
+mod damage;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,7 +31,9 @@ fn row<R: Row>(numbers: &[u64], start_us: i64) -> R {
             model::table::Kind::Timestamp => Timestamp(start_us).value(),
             model::table::Kind::Boolean => (number % 2 == 0).value(),
             model::table::Kind::Texts => vec![text; (number % 3) as usize].value(),
-            model::table::Kind::Counts => BTreeMap::from_iter((0..number % 3).map(|i| (format!("reason {i}").into(), number as i64))).value(),
+            model::table::Kind::Counts => {
+                BTreeMap::from_iter((0..number % 3).map(|i| (format!("reason {i}").into(), number as i64))).value()
+            }
         }
     });
     R::from_values(values.collect()).unwrap()
@@ -91,7 +96,8 @@ fn a_finished_hour_becomes_one_file_and_takes_revisions() {
     windows.iter().for_each(|start_us| publish(&mut store, *start_us, *start_us));
     assert_eq!(store.compact(HOUR_US + 3_899_000_000).unwrap(), 0);
     assert_eq!(store.compact(HOUR_US + 4_000_000_000).unwrap(), 1);
-    let names: Vec<_> = std::fs::read_dir(data.path().join("links/date=1970-01-01/hour=00")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(data.path().join("links/date=1970-01-01/hour=00")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_eq!(samples(data.path()), windows);
     publish(&mut store, 5 * WINDOW_US, -5);
@@ -113,28 +119,6 @@ fn what_an_interrupted_run_left_is_swept() {
     Store::open(data.path(), StoreSettings::default()).unwrap();
     assert!(!folder.join("000100-60.parquet.tmp").exists() && !data.path().join(".work").exists());
     assert_eq!(samples(data.path()), [1]);
-}
-
-#[test]
-fn a_damaged_file_is_named_and_passed_over() {
-    let data = tempfile::tempdir().unwrap();
-    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
-    publish(&mut store, 0, 1);
-    publish(&mut store, WINDOW_US, 2);
-    let file = data.path().join("links/date=1970-01-01/hour=00/000000-60.parquet");
-    let whole = std::fs::read(&file).unwrap();
-    let mut claims_much = whole.clone();
-    let length = claims_much.len();
-    claims_much[length - 8..length - 4].copy_from_slice(&u32::MAX.to_le_bytes());
-    for damaged in [&whole[..whole.len() / 2], b"", &claims_much] {
-        std::fs::write(&file, damaged).unwrap();
-        let found = read::<LinkRow>(data.path(), i64::MIN, i64::MAX).unwrap();
-        assert_eq!((found.rows.len(), found.damaged.len()), (2, 1));
-        assert_eq!(found.damaged[0].path, file);
-    }
-    // An hour with a damaged part is left as it is.
-    assert!(store.compact(HOUR_US * 3).is_err());
-    assert!(file.exists());
 }
 
 #[test]
