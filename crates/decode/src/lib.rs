@@ -1,1 +1,43 @@
-//! Datagram to records, counters and facts: NetFlow, IPFIX, sFlow; pure
+//! Datagram to records, counters and facts: NetFlow, IPFIX, sFlow; pure.
+//!
+//! [`Decoder::datagram`] takes any bytes and appends to a [`model::Batch`]. A template becomes a plan
+//! of loads when it arrives, and a record is read by executing it. What cannot be decoded is counted
+//! by its reason in the [`model::Ledger`] and in the health of its exporter; nothing fails.
+//!
+//! * `decoder`: the entry, exporters and domains;
+//! * `sets`: version 9 and IPFIX messages, `templates`, `plan`, `data`, `options`, `held`;
+//! * `netflow5`: versions 5 and 7; `sflow`: version 5;
+//! * [`header`]: sampled packet bytes;
+//! * `build`: values to a record; `sampling`, `clock`, `sequence`: what makes them true;
+//! * [`elements`], [`inspect`]: names, and datagrams field by field, for people;
+//! * `state`: what outlives a restart.
+
+mod build;
+mod clock;
+mod data;
+mod decoder;
+mod domain;
+pub mod elements;
+mod fields;
+pub mod header;
+mod held;
+pub mod inspect;
+mod netflow5;
+mod options;
+mod plan;
+mod sampling;
+mod sequence;
+mod sets;
+mod settings;
+mod sflow;
+mod state;
+mod summary;
+mod templates;
+
+#[cfg(test)]
+mod tests;
+
+pub use decoder::Decoder;
+pub use settings::{DecodeSettings, SamplingRule};
+pub use state::DecoderState;
+pub use summary::Summary;

@@ -1,0 +1,72 @@
+//! Options data: samplers, interface names, timeouts, the device's start.
+
+use model::{Batch, Fact};
+
+use crate::Decoder;
+use crate::fields::{Slot, SlotSet, Values};
+use crate::plan::Texts;
+use crate::sampling::Scope;
+
+/// Longest interface name that is kept, in characters.
+const NAME_CHARACTERS_MOST: usize = 256;
+
+impl Decoder {
+    /// One record of options data.
+    pub(crate) fn options_record(&mut self, index: usize, slots: SlotSet, values: &Values, texts: Texts<'_>, batch: &mut Batch) {
+        self.summary.option_records += 1;
+        let domain = &mut self.domains[index];
+        let exporter = &mut self.exporters[domain.exporter];
+        let interface = [Slot::ScopeInterface, Slot::Input, Slot::Output]
+            .into_iter()
+            .find(|slot| slots.has(*slot))
+            .map(|slot| values.get(slot) as u32);
+        if let Some(rate) = values.rate(slots) {
+            let names_sampler = slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId);
+            let scope = Scope {
+                sampler: names_sampler.then(|| values.either(Slot::SamplerId, Slot::SelectorId)),
+                interface,
+                template: slots.has(Slot::ScopeTemplate).then(|| values.get(Slot::ScopeTemplate) as u16),
+            };
+            exporter.samplers.learn(domain.number, scope, rate, self.settings.samplers_per_exporter);
+        }
+        if slots.has(Slot::InitMs) && values.get(Slot::InitMs) != 0 {
+            domain.clock.set_init((values.get(Slot::InitMs) as i64).saturating_mul(1_000));
+        }
+        if slots.has(Slot::ActiveTimeout) && values.get(Slot::ActiveTimeout) != 0 {
+            domain.timeout.told_s = Some(values.get(Slot::ActiveTimeout).min(7_200) as u32);
+        }
+        let (Some(interface), Some(bytes)) = (interface, texts.name) else { return };
+        let name = clean(bytes);
+        let has_room = exporter.interface_names.len() < self.settings.interfaces_per_exporter;
+        let is_new = exporter.interface_names.get(&interface) != Some(&name);
+        if !name.is_empty() && is_new && (has_room || exporter.interface_names.contains_key(&interface)) {
+            exporter.interface_names.insert(interface, name.clone());
+            batch.facts.push(Fact::InterfaceName { exporter: exporter.id, interface, name });
+        }
+    }
+}
+
+/// A text without what has no place in a name: padding, control characters, ill-formed UTF-8.
+fn clean(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let text = String::from_utf8_lossy(&bytes[..end]);
+    text.chars().filter(|character| !character.is_control()).take(NAME_CHARACTERS_MOST).collect::<String>().trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cleaned() {
+        for (bytes, name) in [
+            (&b"ae10.0\0\0\0"[..], "ae10.0"),
+            (b" xe-0/0/1 ", "xe-0/0/1"),
+            (b"a\x1b[31mb", "a[31mb"),
+            (b"\xffx", "\u{fffd}x"),
+            (b"", ""),
+        ] {
+            assert_eq!(clean(bytes), name);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Sequence numbers: what was lost, came late, came twice, or started over.
+
+use serde::{Deserialize, Serialize};
+
+/// Holes that may still be filled by late datagrams.
+const HOLES: usize = 16;
+/// Recent numbers by which a duplicate is known.
+const RECENT: usize = 32;
+/// Strays after which the sequence has started over.
+const STRAYS_MOST: u32 = 3;
+/// A jump ahead of more units than this is a restart, not a loss.
+const GAP_MOST: u32 = 10_000_000;
+/// Datagrams over which a broken rule is judged.
+const JUDGED: u32 = 16;
+/// Gaps among those from which on the numbers do not count what they should.
+const GAPS_BROKEN: u32 = 12;
+
+/// The sequence of one domain, in the unit of its protocol.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sequence {
+    expected: Option<u32>,
+    uptime_ms: Option<u32>,
+    holes: Vec<(u32, u32)>,
+    /// Recent numbers, each with a fingerprint of its datagram.
+    recent: Vec<(u32, u64)>,
+    /// Numbers from before, in a row, that fill no hole.
+    strays: u32,
+    judged: u32,
+    gaps: u32,
+    is_broken: bool,
+}
+
+/// How a datagram stands to those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// Units lost before it; negative: units that were taken for lost have come.
+    pub(crate) lost: i64,
+    pub(crate) is_late: bool,
+    pub(crate) is_restart: bool,
+}
+
+impl Sequence {
+    /// A datagram with this number, which moves the sequence on by `units`.
+    ///
+    /// `uptime_ms` is the device's uptime where the protocol has it: it falls when the device starts over.
+    pub(crate) fn observe(&mut self, number: u32, units: u32, uptime_ms: Option<u32>, fingerprint: u64) -> Order {
+        let has_restarted = match (self.uptime_ms, uptime_ms) {
+            (Some(before), Some(now)) => (now.wrapping_sub(before) as i32) < -60_000 && number < self.expected.unwrap_or(0),
+            _ => false,
+        };
+        self.uptime_ms = uptime_ms.or(self.uptime_ms);
+        let Some(expected) = self.expected else {
+            self.start(number, units, fingerprint);
+            return Order::default();
+        };
+        let ahead = number.wrapping_sub(expected);
+        if has_restarted || (ahead > GAP_MOST && expected.wrapping_sub(number) > GAP_MOST.min(1 << 16)) {
+            self.start(number, units, fingerprint);
+            return Order { is_restart: true, ..Order::default() };
+        }
+        if ahead > GAP_MOST {
+            return self.behind(number, units, fingerprint);
+        }
+        self.judge(ahead > 0);
+        if ahead > 0 {
+            self.keep_hole(expected, ahead);
+        }
+        self.advance(number, units, fingerprint);
+        Order { lost: i64::from(ahead), ..Order::default() }
+    }
+
+    /// Whether a datagram with this number and fingerprint has come before.
+    pub(crate) fn is_copy(&self, number: u32, fingerprint: u64) -> bool {
+        self.recent.contains(&(number, fingerprint))
+    }
+
+    /// What came cannot be counted in the protocol's unit: the next number is taken as it is.
+    pub(crate) fn resync(&mut self) {
+        self.expected = None;
+        self.holes.clear();
+    }
+
+    /// Whether the numbers break the rule of the protocol, so that they tell no loss.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    fn start(&mut self, number: u32, units: u32, fingerprint: u64) {
+        self.holes.clear();
+        self.recent.clear();
+        self.advance(number, units, fingerprint);
+    }
+
+    fn advance(&mut self, number: u32, units: u32, fingerprint: u64) {
+        self.strays = 0;
+        self.expected = Some(number.wrapping_add(units));
+        self.remember(number, units, fingerprint);
+    }
+
+    /// A message without records shares its number with the next one and is no sign of a copy.
+    fn remember(&mut self, number: u32, units: u32, fingerprint: u64) {
+        if units == 0 {
+            return;
+        }
+        if self.recent.len() == RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push((number, fingerprint));
+    }
+
+    fn keep_hole(&mut self, start: u32, length: u32) {
+        if self.holes.len() == HOLES {
+            self.holes.remove(0);
+        }
+        self.holes.push((start, length));
+    }
+
+    /// A number from before: it fills a hole, or is a copy.
+    fn behind(&mut self, number: u32, units: u32, fingerprint: u64) -> Order {
+        let hole = self.holes.iter().position(|(start, length)| number.wrapping_sub(*start) < *length);
+        match hole {
+            Some(index) => {
+                let (start, length) = self.holes.remove(index);
+                let before = number.wrapping_sub(start);
+                let filled = units.min(length - before);
+                let after = length - before - filled;
+                for (start, length) in [(start, before), (number.wrapping_add(filled), after)] {
+                    if length > 0 {
+                        self.keep_hole(start, length);
+                    }
+                }
+                self.remember(number, units, fingerprint);
+                Order { lost: -i64::from(filled), is_late: true, ..Order::default() }
+            }
+            None if self.strays + 1 >= STRAYS_MOST => {
+                self.start(number, units, fingerprint);
+                Order { is_restart: true, ..Order::default() }
+            }
+            None => {
+                self.strays += 1;
+                Order { is_late: true, ..Order::default() }
+            }
+        }
+    }
+
+    /// An exporter that counts something else has gaps (or overlaps) nearly always.
+    fn judge(&mut self, is_gap: bool) {
+        self.judged += 1;
+        self.gaps += u32::from(is_gap);
+        if self.judged == JUDGED {
+            self.is_broken = self.gaps >= GAPS_BROKEN;
+            (self.judged, self.gaps) = (0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(numbers: &[(u32, u32)], lost: i64, late: usize, copies: usize, restarts: usize) {
+        let mut sequence = Sequence::default();
+        let (mut orders, mut came_twice) = (Vec::new(), 0);
+        for (number, units) in numbers {
+            let fingerprint = u64::from(*number);
+            if sequence.is_copy(*number, fingerprint) {
+                came_twice += 1;
+            } else {
+                orders.push(sequence.observe(*number, *units, None, fingerprint));
+            }
+        }
+        assert_eq!(orders.iter().map(|order| order.lost).sum::<i64>(), lost);
+        assert_eq!(orders.iter().filter(|order| order.is_late).count(), late);
+        assert_eq!(came_twice, copies);
+        assert_eq!(orders.iter().filter(|order| order.is_restart).count(), restarts);
+    }
+
+    #[test]
+    fn losses_late_ones_copies_and_restarts_are_told_apart() {
+        check(&[(7, 1), (8, 1), (9, 1)], 0, 0, 0, 0);
+        check(&[(7, 1), (10, 1)], 2, 0, 0, 0);
+        check(&[(7, 1), (10, 1), (8, 1), (9, 1)], 0, 2, 0, 0);
+        check(&[(7, 1), (8, 1), (8, 1)], 0, 0, 1, 0);
+        check(&[(7, 1), (10, 1), (8, 1), (8, 1)], 1, 1, 1, 0);
+        check(&[(7, 0), (7, 3), (10, 0), (10, 2)], 0, 0, 0, 0);
+        check(&[(u32::MAX, 1), (0, 1)], 0, 0, 0, 0);
+        check(&[(u32::MAX - 9, 20), (15, 5)], 5, 0, 0, 0);
+        check(&[(100, 10), (130, 10), (115, 5)], 15, 1, 0, 0);
+        check(&[(3_000_000_000, 1), (5, 1), (6, 1)], 0, 0, 0, 1);
+        check(&[(5_000, 1), (0, 1), (1, 1), (2, 1), (3, 1)], 0, 2, 0, 1);
+    }
+
+    #[test]
+    fn an_uptime_that_falls_is_a_restart() {
+        let mut sequence = Sequence::default();
+        sequence.observe(1_000, 1, Some(900_000), 0);
+        assert!(sequence.observe(3, 1, Some(5_000), 1).is_restart);
+        assert_eq!(sequence.observe(4, 1, Some(6_000), 2), Order::default());
+    }
+
+    #[test]
+    fn numbers_that_count_something_else_tell_no_loss() {
+        let mut sequence = Sequence::default();
+        for datagram in 0..40 {
+            sequence.observe(datagram * 25, 1, None, 0);
+        }
+        assert!(sequence.is_broken());
+    }
+}
