@@ -51,7 +51,9 @@ pub fn bind(address: SocketAddr, workers: usize, settings: &ReceiverSettings) ->
     let mut address = address;
     for _ in 0..workers {
         let receiver = match Receiver::open(address, settings) {
-            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            Err(error)
+                if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) =>
+            {
                 address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
                 Receiver::open(address, settings)?
             }
@@ -73,7 +75,8 @@ pub fn bind(address: SocketAddr, workers: usize, settings: &ReceiverSettings) ->
 ///
 /// If the kernel cannot poll; an interruption by a signal is none.
 pub fn wait_any(receivers: &[Receiver], wait: Duration) -> io::Result<()> {
-    let mut polled: Vec<PollFd<'_>> = receivers.iter().map(|receiver| PollFd::new(receiver.socket.as_fd(), PollFlags::POLLIN)).collect();
+    let mut polled: Vec<PollFd<'_>> =
+        receivers.iter().map(|receiver| PollFd::new(receiver.socket.as_fd(), PollFlags::POLLIN)).collect();
     let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
     match poll(&mut polled, timeout) {
         Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
@@ -185,7 +188,13 @@ impl Receiver {
         // SAFETY: every header points to memory of this receiver that is as long as it says, and the
         // vectors are not touched during the call.
         let count = unsafe {
-            libc::recvmmsg(self.socket.as_raw_fd(), self.headers.as_mut_ptr(), self.headers.len() as u32, libc::MSG_DONTWAIT, std::ptr::null_mut())
+            libc::recvmmsg(
+                self.socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                self.headers.len() as u32,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
         };
         if count >= 0 {
             return Ok(count as usize);
@@ -284,7 +293,8 @@ mod tests {
         let got = receive_all(&mut receivers);
         assert_eq!(got.iter().map(Vec::len).sum::<usize>(), 320);
         for exporter in 1..=16u8 {
-            let workers = got.iter().filter(|got| got.iter().any(|(source, _)| source.ip() == Ipv4Addr::new(127, 0, 3, exporter))).count();
+            let workers =
+                got.iter().filter(|got| got.iter().any(|(source, _)| source.ip() == Ipv4Addr::new(127, 0, 3, exporter))).count();
             assert_eq!(workers, 1, "exporter {exporter}");
         }
         assert!(got.iter().filter(|got| !got.is_empty()).count() > 1, "all exporters on one worker");

@@ -243,7 +243,10 @@ fn read_block(block: PcapBlockOwned<'_>, interfaces: &mut Vec<Interface>, packet
             let interface = *interfaces.get(block.if_id as usize)?;
             copy(packet, block.data, block.caplen);
             let units = u64::from(block.ts_high) << 32 | u64::from(block.ts_low);
-            Some((microseconds(units, interface.resolution).saturating_add(interface.offset_s.saturating_mul(1_000_000)), interface.link_type))
+            Some((
+                microseconds(units, interface.resolution).saturating_add(interface.offset_s.saturating_mul(1_000_000)),
+                interface.link_type,
+            ))
         }
         PcapBlockOwned::NG(Block::SimplePacket(block)) => {
             let interface = *interfaces.first()?;

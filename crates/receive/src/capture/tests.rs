@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::{CaptureReader, CaptureWriter};
 
 fn read(file: &[u8]) -> (Vec<(i64, SocketAddr, Vec<u8>)>, super::CaptureNotes) {
-    let Ok(mut reader) = CaptureReader::new(Cursor::new(file.to_vec())) else { return (Vec::new(), super::CaptureNotes::default()) };
+    let Ok(mut reader) = CaptureReader::new(Cursor::new(file.to_vec())) else {
+        return (Vec::new(), super::CaptureNotes::default());
+    };
     let mut datagrams = Vec::new();
     while let Ok(Some(datagram)) = reader.next() {
         datagrams.push((datagram.received_us, datagram.source, datagram.payload.to_vec()));
@@ -17,7 +19,9 @@ fn read(file: &[u8]) -> (Vec<(i64, SocketAddr, Vec<u8>)>, super::CaptureNotes) {
 
 fn written() -> Vec<u8> {
     let mut writer = CaptureWriter::new(Vec::new()).unwrap();
-    for (at, source, target) in [(1_000_001, "192.0.2.1:5", "192.0.2.9:2055"), (2_000_002, "[2001:db8::1]:6", "[2001:db8::9]:4739")] {
+    for (at, source, target) in
+        [(1_000_001, "192.0.2.1:5", "192.0.2.9:2055"), (2_000_002, "[2001:db8::1]:6", "[2001:db8::9]:4739")]
+    {
         writer.write(at, source.parse().unwrap(), target.parse().unwrap(), b"payload").unwrap();
     }
     writer.finish().unwrap()
