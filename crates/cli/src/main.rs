@@ -1,1 +1,3 @@
+//! The program `peerscope`.
+
 fn main() {}
