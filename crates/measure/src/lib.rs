@@ -1,1 +1,43 @@
-//! Deltas to rows: bins, windows, estimates; now is an argument
+//! Deltas to rows: bins, windows, estimates; `now` is an argument.
+//!
+//! ```text
+//! worker: Batch + Attribution + Placements ─▶ Deltas ─take─▶ Delta
+//! owner:  Delta ─merge─▶ windows of 60 s and 300 s ─advance─▶ Publication
+//! ```
+//!
+//! * [`Deltas`]: what one worker counts between two reports; integers only, kept apart by sampling rate;
+//! * [`Owner`]: merges deltas, and alone knows windows, lateness, maturity and revision;
+//! * the rows of the tables, scaled once per rate, with the error that sampling makes.
+//!
+//! Neither the order of deltas nor the split of the input over workers changes a row: what is added up
+//! are integers, and scaling happens when rows are made.
+
+mod cell;
+mod counters;
+mod covers;
+mod delta;
+mod deltas;
+mod detail_rows;
+mod estimate;
+mod exporter_rows;
+mod exporters;
+mod kept;
+mod lane;
+mod link_rows;
+mod names;
+mod owner;
+mod port_rows;
+mod publish;
+mod scale;
+mod settings;
+mod spread;
+mod sums;
+mod window;
+
+pub use delta::{Delta, DeltaLosses};
+pub use deltas::Deltas;
+pub use owner::{Owner, OwnerState};
+pub use settings::MeasureSettings;
+
+#[cfg(test)]
+mod tests;

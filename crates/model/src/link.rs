@@ -115,7 +115,7 @@ impl MatchedBy {
 
 /// A link on which Microsoft traffic is counted: a connection, a transit link, an exchange port's
 /// unidentified rest, an interface nobody configured, or what could not be resolved.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// Its name, unique: a connection's, or `PORT/unidentified`, `ADDRESS/INDEX`, `ADDRESS/unresolved`.
     pub name: Name,
@@ -136,7 +136,7 @@ pub struct Link {
 }
 
 /// A member of a bundle: what its interface counters are listed under.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Member {
     /// Index of the counter interface.
     pub interface: u32,
@@ -145,7 +145,7 @@ pub struct Member {
 }
 
 /// A port: what has a speed and can fill.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     /// Its name, unique; `ADDRESS/INDEX` where nobody configured it.
     pub name: Name,

@@ -1,5 +1,7 @@
 //! What exporters say: flow records, interface counters, and facts about themselves.
 
+use serde::{Deserialize, Serialize};
+
 use crate::address::{Address, Mac};
 
 /// The dense number that a decoder gave to an exporter; of that decoder only.
@@ -9,7 +11,7 @@ use crate::address::{Address, Mac};
 pub struct ExporterId(pub u32);
 
 /// The telemetry protocol of a datagram, from its version field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Protocol {
     /// Cisco NetFlow version 5.
     NetflowV5,

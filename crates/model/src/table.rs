@@ -8,6 +8,12 @@ use crate::Name;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
+impl From<i64> for Timestamp {
+    fn from(at_us: i64) -> Timestamp {
+        Timestamp(at_us)
+    }
+}
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -95,7 +95,7 @@ crate::tables! {
         utilisation_ratio: Option<f64>,
         /// Share of what the exporter sent that was received and decoded.
         coverage_ratio: Option<f64>,
-        /// `final`, or `open` while the window may still be revised.
+        /// `open` while records of running flows are still due, `mature` once they must have come, `final` when nothing can change it any more.
         status: Name,
     }
 
@@ -134,8 +134,8 @@ crate::tables! {
         exported_bps: f64,
         /// Exported bytes whose sampling rate is unknown; not in the estimate.
         bytes_unknown_rate: i64,
-        /// By what most of the bytes were matched to the link.
-        matched_by: Name,
+        /// By what most of the bytes were matched to the link; null where there are none.
+        matched_by: Option<Name>,
         /// Capacity of its port, bit/s.
         capacity_bps: Option<i64>,
         /// Load of its whole port on the wire over capacity.
@@ -146,7 +146,7 @@ crate::tables! {
         late_bytes: i64,
         /// Exported bytes with both ends at Microsoft.
         through_bytes: i64,
-        /// `final`, or `open` while the window may still be revised.
+        /// `open` while records of running flows are still due, `mature` once they must have come, `final` when nothing can change it any more.
         status: Name,
     }
 
@@ -204,7 +204,7 @@ crate::tables! {
         direction: Name,
         /// `customer` or `microsoft`.
         side: Name,
-        /// The prefix; `other` the rest of the window.
+        /// The prefix; `unknown` where neither lists nor exporter tell one, `other` the rest of the window.
         prefix: Name,
         /// Name of the customer, from the own prefix list.
         customer: Option<Name>,

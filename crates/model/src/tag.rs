@@ -1,5 +1,7 @@
 //! What of Microsoft's an address belongs to, and whose customer it is.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Name;
 use crate::address::Prefix;
 
@@ -18,7 +20,7 @@ impl TagId {
 }
 
 /// What Microsoft thing an address belongs to, and which list says so.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tag {
     /// Service, such as `AzureStorage` or `Exchange`; `None` where no list names one.
     pub service: Option<Name>,

@@ -1,0 +1,63 @@
+//! What one worker counted between two reports.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use model::tag::TagNames;
+use model::{Address, ExporterHealth, InterfaceCounters, Link, Port};
+
+use crate::cell::CellKey;
+use crate::lane::{LinkLane, PortLane};
+use crate::sums::{BinSums, Sums};
+
+/// What one worker counted between two reports, with the names behind its numbers.
+///
+/// It goes to the one [`crate::Owner`]. Deltas hold integers only: neither their order nor the way in
+/// which records were split over workers changes what the owner publishes.
+pub struct Delta {
+    pub(crate) links: Vec<Arc<Link>>,
+    pub(crate) ports: Vec<Arc<Port>>,
+    pub(crate) names: Arc<TagNames>,
+    /// Addresses by the worker's number of the exporter.
+    pub(crate) exporters: Vec<Option<Address>>,
+    pub(crate) link_lanes: Vec<LinkLane>,
+    pub(crate) link_bins: Vec<(u32, i64, BinSums)>,
+    pub(crate) port_lanes: Vec<PortLane>,
+    pub(crate) port_bins: Vec<(u32, i64, BinSums)>,
+    pub(crate) cells: HashMap<CellKey, Sums>,
+    pub(crate) counters: Vec<PlacedCounters>,
+    pub(crate) health: Vec<ExporterHealth>,
+    /// Datagrams that the kernel dropped since the last report.
+    pub(crate) kernel_drops: u64,
+    pub(crate) losses: DeltaLosses,
+}
+
+/// A reading of interface counters on a port.
+pub(crate) struct PlacedCounters {
+    pub(crate) port: u32,
+    pub(crate) is_member: bool,
+    pub(crate) counters: InterfaceCounters,
+}
+
+/// What a worker could not count as it came; nothing of it is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaLosses {
+    /// Records that were counted on the link or port `other` because there were too many lanes.
+    pub folded_lanes: u64,
+    /// Parts of records that were counted in another bin because there were too many.
+    pub moved_bins: u64,
+    /// Records that were counted as tag or prefix `other` because there were too many cells.
+    pub folded_cells: u64,
+    /// Records of absurd duration, of which only the last part was used for spreading.
+    pub clamped_durations: u64,
+}
+
+impl DeltaLosses {
+    pub(crate) fn add(&mut self, other: &DeltaLosses) {
+        self.folded_lanes += other.folded_lanes;
+        self.moved_bins += other.moved_bins;
+        self.folded_cells += other.folded_cells;
+        self.clamped_durations += other.clamped_durations;
+    }
+}

@@ -1,0 +1,175 @@
+//! What is added up: integers only, so that neither the order nor the split of the input matters.
+//!
+//! Additions saturate. For counts that cannot be negative this, too, does not depend on the order.
+
+use model::Record;
+use serde::{Deserialize, Serialize};
+
+use crate::scale::Scale;
+
+/// Link-layer bytes of a packet over its IP bytes: Ethernet header and frame check sequence.
+pub(crate) const FRAME_BYTES: u64 = 18;
+/// The same with a VLAN tag.
+pub(crate) const TAGGED_FRAME_BYTES: u64 = 22;
+/// Bytes of a packet on the wire over the link layer: preamble, start delimiter and gap.
+pub(crate) const WIRE_BYTES: u64 = 20;
+/// Packet size assumed where a record gives bytes without packets; for the variance only.
+const ASSUMED_PACKET_BYTES: u64 = 1_500;
+/// Bound of one record's sum of squares, so that it can be spread in 128 bits; no link carries as much.
+const SQUARES_MAX: u128 = 1 << 88;
+
+/// Bytes, packets and what the variance needs, of records of one scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sums {
+    /// Bytes as exported, of the layer of its table.
+    pub(crate) bytes: u64,
+    /// Packets as exported.
+    pub(crate) packets: u64,
+    /// Records whose last packet is here.
+    pub(crate) records: u64,
+    /// Sum of the squares of the sampled packets' sizes; of a record of p packets, bytes² / p.
+    pub(crate) squares: u128,
+    /// What is multiplied with the relative variance of packet sizes and added: bytes² / p × (p − 1) / p in layer 3.
+    pub(crate) spread_squares: u128,
+}
+
+impl Sums {
+    pub(crate) fn add(&mut self, other: &Sums) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.records = self.records.saturating_add(other.records);
+        self.squares = self.squares.saturating_add(other.squares);
+        self.spread_squares = self.spread_squares.saturating_add(other.spread_squares);
+    }
+
+    /// A record on the link layer, as interface counters count it.
+    pub(crate) fn link_layer(record: &Record, scale: Scale) -> Sums {
+        let frame = if record.vlan == 0 { FRAME_BYTES } else { TAGGED_FRAME_BYTES };
+        let bytes = match record.frame_bytes {
+            0 => record.bytes.saturating_add(record.packets.saturating_mul(frame)),
+            given => given,
+        };
+        Sums::of(record, scale, bytes)
+    }
+
+    /// A record on the IP layer.
+    pub(crate) fn ip_layer(record: &Record, scale: Scale) -> Sums {
+        Sums::of(record, scale, record.bytes)
+    }
+
+    fn of(record: &Record, scale: Scale, bytes: u64) -> Sums {
+        let mut sums = Sums { bytes, packets: record.packets, ..Sums::default() };
+        if !scale.is_sampled() {
+            return sums;
+        }
+        if scale.is_flow_sampled {
+            // The flow is the unit of the sample, and its size is known.
+            sums.squares = square(bytes).min(SQUARES_MAX);
+            return sums;
+        }
+        let packets = match record.packets {
+            0 => record.bytes.div_ceil(ASSUMED_PACKET_BYTES).max(1),
+            packets => packets,
+        };
+        sums.squares = divide(square(bytes), packets).min(SQUARES_MAX);
+        if packets > 1 && !record.is_packet_sample {
+            // The sum of the squares of p sizes of mean m and variance v is expected to be (p m)² / p + (p − 1) v:
+            // a lone packet's size is known, so nothing is added for it.
+            let squares = divide(square(record.bytes), packets).min(SQUARES_MAX);
+            sums.spread_squares = squares - divide(squares, packets);
+        }
+        sums
+    }
+}
+
+/// Sizes of lone packets: from them the relative variance of packet sizes is learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Moments {
+    /// Flow records of one packet.
+    pub(crate) count: u64,
+    /// Their IP bytes.
+    pub(crate) bytes: u64,
+    /// The squares of their IP bytes.
+    pub(crate) squares: u128,
+}
+
+impl Moments {
+    pub(crate) fn of(record: &Record, scale: Scale) -> Moments {
+        if record.packets != 1 || record.is_packet_sample || !scale.is_sampled() || scale.is_flow_sampled {
+            return Moments::default();
+        }
+        Moments { count: 1, bytes: record.bytes, squares: square(record.bytes).min(SQUARES_MAX) }
+    }
+
+    pub(crate) fn add(&mut self, other: &Moments) {
+        self.count = self.count.saturating_add(other.count);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.squares = self.squares.saturating_add(other.squares);
+    }
+}
+
+/// What a lane counts in one bin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BinSums {
+    pub(crate) sums: Sums,
+    pub(crate) moments: Moments,
+    /// Records of the ledger whose last packet is here: each record once, whatever links it is on.
+    pub(crate) ledger_records: u64,
+}
+
+impl BinSums {
+    pub(crate) fn add(&mut self, other: &BinSums) {
+        self.sums.add(&other.sums);
+        self.moments.add(&other.moments);
+        self.ledger_records = self.ledger_records.saturating_add(other.ledger_records);
+    }
+}
+
+fn square(bytes: u64) -> u128 {
+    u128::from(bytes) * u128::from(bytes)
+}
+
+/// A quotient; in 64 bits where they suffice, for that is several times as fast.
+pub(crate) fn divide(dividend: u128, divisor: u64) -> u128 {
+    match u64::try_from(dividend) {
+        _ if divisor == 1 => dividend,
+        Ok(small) => u128::from(small / divisor),
+        Err(_) => dividend / u128::from(divisor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(bytes: u64, packets: u64) -> Record {
+        Record { bytes, packets, ..Record::default() }
+    }
+
+    const SAMPLED: Scale = Scale { population: 10, sample: 1, is_flow_sampled: false };
+
+    #[test]
+    fn the_link_layer_counts_as_interfaces_do() {
+        let check = |record: Record, bytes: u64| assert_eq!(Sums::link_layer(&record, SAMPLED).bytes, bytes, "{record:?}");
+        check(record(1_000, 2), 1_036);
+        check(Record { vlan: 100, ..record(1_000, 2) }, 1_044);
+        check(Record { frame_bytes: 1_022, vlan: 100, ..record(1_000, 1) }, 1_022);
+        check(record(u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn the_variance_knows_what_the_record_shows() {
+        let check = |record: Record, scale: Scale, squares: u128, spread_squares: u128| {
+            let sums = Sums::ip_layer(&record, scale);
+            assert_eq!((sums.squares, sums.spread_squares), (squares, spread_squares), "{record:?}");
+        };
+        check(record(1_000, 1), SAMPLED, 1_000_000, 0);
+        check(record(1_000, 4), SAMPLED, 250_000, 187_500);
+        check(Record { is_packet_sample: true, ..record(1_000, 1) }, SAMPLED, 1_000_000, 0);
+        check(record(3_000, 0), SAMPLED, 4_500_000, 2_250_000);
+        check(record(1_000, 4), Scale { is_flow_sampled: true, ..SAMPLED }, 1_000_000, 0);
+        check(record(1_000, 4), Scale { population: 1, ..SAMPLED }, 0, 0);
+        check(record(1_000, 4), Scale::UNKNOWN, 0, 0);
+        check(record(u64::MAX, 1), SAMPLED, SQUARES_MAX, 0);
+    }
+}
