@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::tag::OwnPrefix;
 use model::{Name, Prefix};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Prefixes of one list; the largest real one has some 120,000.
 const ENTRIES_MOST: usize = 4_000_000;
@@ -14,7 +14,7 @@ const ENTRIES_MOST: usize = 4_000_000;
 pub const MICROSOFT_ASNS: &[u32] = &[3598, 6584, 8068, 8069, 8070, 8071, 8072, 8073, 8074, 8075, 12076];
 
 /// Where a list stands in the order of layers; the first that has an address decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Layer {
     /// Microsoft prefixes that the user named.
     Own,
@@ -49,7 +49,7 @@ impl Layer {
 }
 
 /// A prefix of a list and what the list says of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The prefix.
     pub prefix: Prefix,
@@ -64,7 +64,7 @@ pub struct Entry {
 }
 
 /// A list of prefixes in a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
     /// Its layer.
     pub layer: Layer,
@@ -75,7 +75,10 @@ pub struct List {
 }
 
 /// Everything that attribution is made of.
-#[derive(Clone, Debug)]
+///
+/// As JSON it is the one file that `peerscope prefixes import` writes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sources {
     /// Microsoft's lists, in any order.
     pub lists: Vec<List>,
@@ -83,6 +86,38 @@ pub struct Sources {
     pub own: Vec<OwnPrefix>,
     /// Microsoft's ASes.
     pub microsoft_asns: BTreeSet<u32>,
+}
+
+impl Sources {
+    /// No list at all.
+    pub fn empty() -> Sources {
+        Sources { lists: Vec::new(), own: Vec::new(), microsoft_asns: BTreeSet::new() }
+    }
+
+    /// Adds what another set has.
+    pub fn join(&mut self, other: Sources) {
+        self.lists.extend(other.lists);
+        self.own.extend(other.own);
+        self.microsoft_asns.extend(other.microsoft_asns);
+    }
+
+    /// Reads what `peerscope prefixes import` has written.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not of that form.
+    pub fn from_json(file: &str, text: &str) -> Result<Sources, SourceError> {
+        let sources: Sources = serde_json::from_str(text)
+            .map_err(|error| SourceError::file(file, format!("this is not a file of peerscope prefixes import ({error})")))?;
+        bounded(file, sources.lists.iter().map(|list| list.entries.len()).sum::<usize>() + sources.own.len())?;
+        Ok(sources)
+    }
+
+    /// The one file that `peerscope prefixes import` writes.
+    pub fn to_json(&self) -> String {
+        // Texts and numbers only: there is nothing that JSON cannot say.
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 impl Default for Sources {

@@ -1,7 +1,7 @@
 //! Totals over everything decoded, as exported: what `inspect --summary` prints.
 
 /// Totals; bytes and packets are the first elements 1 and 2 of data records, or those of samples.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
     /// Datagrams that came.
     pub datagrams: u64,

@@ -1,6 +1,7 @@
 //! The owner: merges what the workers counted and alone holds windows and lateness.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::time::{DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Address, Link, Port};
@@ -88,6 +89,11 @@ impl Owner {
     /// What it holds, to be saved.
     pub fn state(&self) -> &OwnerState {
         &self.state
+    }
+
+    /// All links that were told of so far, those that telemetry brought up among them; grows at the end only.
+    pub fn links(&self) -> &[Arc<Link>] {
+        &self.state.names.links
     }
 
     /// Records of the ledger whose last packet came for a closed window; they were counted as attributed before.

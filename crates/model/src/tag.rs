@@ -68,7 +68,7 @@ pub struct Place {
 }
 
 /// A prefix of our own or of a customer of ours.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OwnPrefix {
     /// The prefix.
     pub prefix: Prefix,

@@ -194,7 +194,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Which links each address names as next hop: session addresses one, own addresses of a router
+    /// Which links each address names as next hop: session addresses mostly one, own addresses of a router
     /// all that it holds.
     fn next_hops(&mut self) {
         let inventory = &mut self.inventory;
@@ -208,7 +208,7 @@ impl<'a> Builder<'a> {
                 inventory.details.iter().enumerate().filter(|(_, detail)| detail.is_named && detail.holder == *plan as u32);
             let held: Vec<u32> = held.map(|(link, _)| link as u32).collect();
             if !held.is_empty() {
-                inventory.next_hops.entry(*address).or_default().extend(held);
+                inventory.routers.insert(*address, held);
             }
         }
         for links in inventory.next_hops.values_mut() {

@@ -31,8 +31,11 @@ pub struct Inventory {
     pub(crate) exporters: Vec<ExporterPlan>,
     /// Exporters by all of their addresses.
     pub(crate) exporter_by_address: HashMap<Address, usize>,
-    /// Links that an address names as next hop.
+    /// Links that a session address names as next hop.
     pub(crate) next_hops: HashMap<Address, Vec<u32>>,
+    /// Links that a router of ours holds, by its own addresses: with next-hop-self they are next hops
+    /// too, of whatever the router carries.
+    pub(crate) routers: HashMap<Address, Vec<u32>>,
     pub(crate) sampling: Vec<SamplingEntry>,
     pub(crate) notes: Vec<String>,
 }

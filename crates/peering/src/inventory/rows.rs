@@ -1,5 +1,7 @@
 //! Rows of the table `connections`.
 
+use std::collections::BTreeMap;
+
 use model::table::Timestamp;
 use model::tables::ConnectionRow;
 use model::{Address, Link, Name};
@@ -63,19 +65,22 @@ impl Inventory {
 /// The rows that say how `current` differs from `known`: new and changed links as they stand now,
 /// and what no longer holds, with its end.
 pub fn connection_changes(known: &[ConnectionRow], current: &[ConnectionRow], now_us: i64) -> Vec<ConnectionRow> {
-    let is_same = |one: &ConnectionRow, other: &ConnectionRow| {
+    // What came later stands, so the last row of a name is the one that may still hold.
+    let known: BTreeMap<&Name, &ConnectionRow> = known.iter().map(|row| (&row.connection, row)).collect();
+    let known: BTreeMap<&Name, &ConnectionRow> = known.into_iter().filter(|(_, row)| row.valid_to.is_none()).collect();
+    let now: BTreeMap<&Name, &ConnectionRow> = current.iter().map(|row| (&row.connection, row)).collect();
+    let is_same = |one: &ConnectionRow, other: Option<&&ConnectionRow>| {
         let undated = |row: &ConnectionRow| ConnectionRow { valid_from: Timestamp(0), valid_to: None, ..row.clone() };
-        undated(one) == undated(other)
+        other.is_some_and(|other| undated(one) == undated(other))
     };
-    let stands = |row: &&ConnectionRow| row.valid_to.is_none();
     let mut changes = Vec::new();
-    for old in known.iter().filter(stands) {
-        if !current.iter().any(|row| is_same(row, old)) {
-            changes.push(ConnectionRow { valid_to: Some(Timestamp(now_us)), ..old.clone() });
+    for (name, old) in &known {
+        if !is_same(old, now.get(name)) {
+            changes.push(ConnectionRow { valid_to: Some(Timestamp(now_us)), ..(*old).clone() });
         }
     }
     for row in current {
-        if !known.iter().filter(stands).any(|old| is_same(old, row)) {
+        if !is_same(row, known.get(&row.connection)) {
             changes.push(row.clone());
         }
     }

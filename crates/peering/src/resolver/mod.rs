@@ -243,7 +243,7 @@ impl Resolver {
             }
             _ => {}
         }
-        match self.named_by_next_hop(record, leg, input) {
+        match self.named_by_next_hop(record, ends, leg, input) {
             Named::Link(found) if ends.destination || !self.is_by_tag(found.link) => return Some(found),
             Named::CountedElsewhere => return None,
             Named::Ambiguous if ends.destination => {
@@ -280,38 +280,50 @@ impl Resolver {
     /// Where this exporter holds the link, or nobody is known to and it is the IP next hop, which is
     /// that of a neighbour, the record is of the link's own router. Else it is of another router, and
     /// counts there only if it entered our network there.
-    fn named_by_next_hop(&mut self, record: &Record, leg: Leg, input: usize) -> Named {
-        if self.inventory.next_hops.is_empty() {
+    fn named_by_next_hop(&mut self, record: &Record, ends: Ends, leg: Leg, input: usize) -> Named {
+        if self.inventory.next_hops.is_empty() && self.inventory.routers.is_empty() {
             return Named::Nothing;
         }
         let state = &self.exporters[leg.exporter];
+        let is_internal = state.slots[input].rule == Rule::Internal;
         let holder = state.plan.map_or(NONE, |plan| plan as u32);
-        let mut found = Named::Nothing;
-        for (address, is_bgp) in [(record.next_hop, false), (record.bgp_next_hop, true)] {
-            if address.is_unknown() {
-                continue;
+        match self.hop(record, ends, holder) {
+            Hop::Link { link, is_bgp } => {
+                let matched_by = if is_bgp { MatchedBy::BgpNextHop } else { MatchedBy::NextHop };
+                let held_by = self.inventory.details[link as usize].holder;
+                let is_own = (holder != NONE && held_by == holder) || (!is_bgp && held_by == NONE);
+                self.note_hop(leg, link, record, is_bgp);
+                self.seen_from(is_own, Place { link, view: leg.view, matched_by }, record, leg.exporter, input)
             }
-            let Some(candidates) = self.inventory.next_hops.get(&address) else { continue };
-            let held = |link: &u32| holder != NONE && self.inventory.details[*link as usize].holder == holder;
-            let link = match candidates.as_slice() {
-                [link] => *link,
-                links => match (links.iter().copied().find(held), links.iter().filter(|link| held(link)).count()) {
-                    (Some(link), 1) => link,
-                    _ => {
-                        found = Named::Ambiguous;
-                        continue;
-                    }
-                },
-            };
-            let matched_by = if is_bgp { MatchedBy::BgpNextHop } else { MatchedBy::NextHop };
-            let is_own = held(&link) || (!is_bgp && self.inventory.details[link as usize].holder == NONE);
-            self.note_hop(leg, link, record, is_bgp);
-            return self.seen_from(is_own, Place { link, view: leg.view, matched_by }, record, leg.exporter, input);
+            Hop::Ambiguous if is_internal => Named::CountedElsewhere,
+            Hop::Ambiguous => Named::Ambiguous,
+            Hop::Nothing => Named::Nothing,
         }
-        match found {
-            Named::Ambiguous if state.slots[input].rule == Rule::Internal => Named::CountedElsewhere,
-            found => found,
+    }
+
+    /// The link that the IP next hop, or else the BGP next hop, is a session address of; or the only
+    /// one of the router of ours that it is.
+    ///
+    /// A router of ours leads to other networks as well, so there the tag must say that it is
+    /// Microsoft's; and where the BGP next hop is known, it alone says through which router.
+    fn hop(&self, record: &Record, ends: Ends, holder: u32) -> Hop {
+        let router = if record.bgp_next_hop.is_unknown() { record.next_hop } else { record.bgp_next_hop };
+        let router = if ends.destination { router } else { Address::UNKNOWN };
+        let (sessions, routers) = (&self.inventory.next_hops, &self.inventory.routers);
+        let mut found = Hop::Nothing;
+        for (links, address, is_bgp) in [(sessions, record.next_hop, false), (sessions, record.bgp_next_hop, true), (routers, router, true)] {
+            let links = if address.is_unknown() { None } else { links.get(&address) };
+            let Some(links) = links.map(Vec::as_slice) else { continue };
+            if let [link] = links {
+                return Hop::Link { link: *link, is_bgp };
+            }
+            let mut held = links.iter().filter(|link| holder != NONE && self.inventory.details[**link as usize].holder == holder);
+            match (held.next(), held.next()) {
+                (Some(link), None) => return Hop::Link { link: *link, is_bgp },
+                _ => found = Hop::Ambiguous,
+            }
         }
+        found
     }
 
     fn seen_from(&self, is_own: bool, place: Place, record: &Record, exporter: usize, input: usize) -> Named {
@@ -365,6 +377,14 @@ impl Resolver {
             self.exporters[exporter].as12076_records += 1;
         }
     }
+}
+
+/// The link that an address names.
+#[derive(Clone, Copy, Debug)]
+enum Hop {
+    Nothing,
+    Ambiguous,
+    Link { link: u32, is_bgp: bool },
 }
 
 /// What the next hop of a record names.

@@ -1,0 +1,88 @@
+//! `peerscope collect`: listen, measure, write; the main job.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use crate::clock::Clock;
+use crate::collector::{Collector, Ending, Outcome};
+use crate::configuration::{ConfigurationArguments, Configured};
+use crate::failure::Failure;
+
+/// Listen for NetFlow, IPFIX and sFlow, and write what the connections carry as Parquet files
+///
+/// The version in a datagram decides how it is read, not the port it came to. Ctrl-C or SIGTERM stops:
+/// sockets are drained, rows written, and open windows kept for the next start.
+#[derive(Args)]
+pub(crate) struct Collect {
+    /// Folder of the Parquet files and of what the next start resumes with
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Address and port to listen on, may be repeated
+    #[arg(long, value_name = "ADDRESS", default_values = ["[::]:2055", "[::]:4739", "[::]:6343"])]
+    listen: Vec<SocketAddr>,
+    /// Receive workers; an exporter is always on the same one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: u16,
+    #[command(flatten)]
+    configuration: ConfigurationArguments,
+}
+
+impl Collect {
+    /// Collects until it is told to stop.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let configured = Configured::load(&self.configuration)?;
+        let stop = stop_on_signal()?;
+        let collector = Collector::start(&configured, &self.listen, usize::from(self.workers), &self.data, Clock::wall())?;
+        for (address, buffer_bytes) in collector.listening() {
+            eprintln!("listening on {address} (receive buffer {buffer_bytes} bytes)");
+        }
+        let outcome = collector.run(&stop, Ending::Resumable)?;
+        print_outcome(&outcome)
+    }
+}
+
+/// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
+pub(crate) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let cannot = |error| Failure::failed(format!("cannot watch for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let mut terminate = {
+        let _guard = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(cannot)?
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let mut wait = async || {
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+            };
+            wait().await;
+            flag.store(true, Ordering::Relaxed);
+            wait().await;
+            std::process::exit(1);
+        });
+    });
+    Ok(stop)
+}
+
+/// Prints the balances; an imbalance is a failure.
+pub(crate) fn print_outcome(outcome: &Outcome) -> Result<(), Failure> {
+    for line in outcome.ledger.lines() {
+        println!("{line}");
+    }
+    println!("kernel drops {}, windows published {}, not written {}", outcome.kernel_drops, outcome.published, outcome.unwritten);
+    if let Some(losses) = &outcome.losses {
+        println!("{losses}");
+    }
+    match outcome.ledger.imbalance() {
+        Some(imbalance) => Err(Failure::failed(format!("the balance is out: {imbalance}; please report this"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,45 @@
+//! The commands, one file each: a type with its arguments, and `run`.
+
+mod check;
+mod collect;
+mod demo;
+mod inspect;
+mod peerings;
+mod prefixes;
+mod replay;
+mod simulate;
+
+use clap::Subcommand;
+
+pub(crate) use peerings::write_seen;
+
+use crate::failure::Failure;
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Collect(collect::Collect),
+    Replay(replay::Replay),
+    Demo(demo::Demo),
+    Inspect(inspect::Inspect),
+    Peerings(peerings::Peerings),
+    Prefixes(prefixes::Prefixes),
+    Simulate(simulate::Simulate),
+    Check(check::Check),
+}
+
+impl Command {
+    /// Runs the command that was asked for.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Collect(command) => command.run(),
+            Command::Replay(command) => command.run(),
+            Command::Demo(command) => command.run(),
+            Command::Inspect(command) => command.run(),
+            Command::Peerings(command) => command.run(),
+            Command::Prefixes(command) => command.run(),
+            Command::Simulate(command) => command.run(),
+            Command::Check(command) => command.run(),
+        }
+    }
+}

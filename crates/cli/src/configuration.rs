@@ -1,0 +1,153 @@
+//! The configuration file, and everything that is built from it before work begins.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use decode::{DecodeSettings, SamplingRule};
+use measure::MeasureSettings;
+use peering::{ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, TransitConfig};
+use receive::ReceiverSettings;
+use serde::Deserialize;
+use store::{Store, StoreSettings};
+
+use crate::failure::{Failure, read_text};
+use crate::lists::ListArguments;
+use crate::pipeline::Shared;
+
+/// Where the configuration is, and lists beside it.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ConfigurationArguments {
+    /// Configuration (TOML): routers, ports, connections, lists, limits
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) lists: ListArguments,
+}
+
+/// The file as it is written. The sections of other crates are theirs to declare.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ConfigurationFile {
+    receive: ReceiverSettings,
+    decode: DecodeSettings,
+    measure: MeasureSettings,
+    store: StoreSettings,
+    peering: PeeringSettings,
+    exporter: Vec<ExporterConfig>,
+    port: Vec<PortConfig>,
+    connection: Vec<ConnectionConfig>,
+    transit: Vec<TransitConfig>,
+    lists: ListArguments,
+    inventory: InventoryFiles,
+}
+
+/// Files that the network's edge is described in, besides the configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct InventoryFiles {
+    /// Azure's peerings, as `peerings import` writes them or as Azure prints them.
+    peerings: Vec<PathBuf>,
+    /// Interface tables (CSV).
+    interfaces: Vec<PathBuf>,
+}
+
+/// A configuration that was read, checked and built.
+pub(crate) struct Configured {
+    pub(crate) shared: Shared,
+    pub(crate) receive: ReceiverSettings,
+    store: StoreSettings,
+}
+
+impl Configured {
+    /// Reads and builds everything; every error of the configuration is told at once.
+    pub(crate) fn load(arguments: &ConfigurationArguments) -> Result<Configured, Failure> {
+        let (file, folder) = match &arguments.config {
+            Some(path) => (parse(path, &read_text(path)?)?, path.parent().unwrap_or(Path::new("")).to_path_buf()),
+            None => (ConfigurationFile::default(), PathBuf::new()),
+        };
+        let mut errors = file.settings_errors();
+        let (peerings, interfaces) = file.inventory.read(&folder)?;
+        let edge = PeeringConfig {
+            peering: file.peering,
+            exporter: file.exporter,
+            port: file.port,
+            connection: file.connection,
+            transit: file.transit,
+        };
+        let inventory = Inventory::build(&edge, &peerings, &interfaces).unwrap_or_else(|wrong| {
+            errors.extend(wrong);
+            Inventory::default()
+        });
+        if !errors.is_empty() {
+            let name = arguments.config.as_deref().map_or_else(String::new, |path| format!("{}: ", path.display()));
+            return Err(Failure::usage(errors.iter().map(|error| format!("{name}{error}")).collect::<Vec<_>>().join("\n")));
+        }
+        let sources = file.lists.relative_to(&folder).join(&arguments.lists).read()?;
+        let shared = Shared {
+            decode: file.decode,
+            sampling_rules: sampling_rules(&inventory),
+            table: Arc::new(attribute::Table::build(&sources)),
+            inventory: Arc::new(inventory),
+            measure: file.measure,
+        };
+        Ok(Configured { shared, receive: file.receive, store: file.store })
+    }
+
+    /// Opens the data folder.
+    pub(crate) fn open_store(&self, data: &Path) -> Result<Store, Failure> {
+        Store::open(data, self.store.clone()).map_err(Failure::failed)
+    }
+}
+
+fn sampling_rules(inventory: &Inventory) -> Vec<SamplingRule> {
+    let rule = |entry: &peering::SamplingEntry| SamplingRule {
+        exporter: entry.exporter,
+        interface: entry.interface,
+        population: entry.population,
+        is_override: entry.is_override,
+    };
+    inventory.sampling().iter().map(rule).collect()
+}
+
+impl ConfigurationFile {
+    fn settings_errors(&self) -> Vec<String> {
+        let checks = [self.receive.check(), self.decode.check(), self.measure.check(), self.store.check(), self.peering.check()];
+        checks.into_iter().filter_map(Result::err).collect()
+    }
+}
+
+impl InventoryFiles {
+    fn read(&self, folder: &Path) -> Result<(Vec<Peering>, Vec<peering::TableInterface>), Failure> {
+        let (mut peerings, mut interfaces) = (Vec::new(), Vec::new());
+        for file in &self.peerings {
+            peerings.extend(read_peerings(&folder.join(file))?);
+        }
+        for file in &self.interfaces {
+            let path = folder.join(file);
+            let table = peering::interface_table::parse(&read_text(&path)?);
+            let worded = |errors: Vec<String>| errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n");
+            interfaces.extend(table.map_err(|errors| Failure::usage(worded(errors)))?);
+        }
+        Ok((peerings, interfaces))
+    }
+}
+
+/// Reads peerings in our own form, or as Azure prints them.
+pub(crate) fn read_peerings(path: &Path) -> Result<Vec<Peering>, Failure> {
+    let text = read_text(path)?;
+    if let Ok(peerings) = peering::peerings::read(&text) {
+        return Ok(peerings);
+    }
+    let import = peering::azure::parse(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    Ok(import.peerings)
+}
+
+/// Reads the file; what is wrong is told with its line.
+fn parse(path: &Path, text: &str) -> Result<ConfigurationFile, Failure> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        let sentence = error.message().trim_end().replace('\n', "; ");
+        Failure::usage(format!("{}:{line}: {sentence}", path.display()))
+    })
+}

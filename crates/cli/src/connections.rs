@@ -1,0 +1,54 @@
+//! The rows of `connections`: a link as it stands, a row per change.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::tables::ConnectionRow;
+use model::time::SECOND_US;
+use model::{Link, Publication, Rows};
+use peering::{Inventory, connection_changes};
+use store::StoreError;
+
+/// What the table says, and what was told last.
+pub(crate) struct Connections {
+    inventory: Arc<Inventory>,
+    known: Vec<ConnectionRow>,
+    told: Vec<Arc<Link>>,
+    told_us: i64,
+}
+
+impl Connections {
+    /// What the data folder's table says now.
+    pub(crate) fn open(inventory: Arc<Inventory>, data: &Path) -> Result<Connections, StoreError> {
+        let known = store::read::<ConnectionRow>(data, i64::MIN, i64::MAX)?.rows;
+        Ok(Connections { inventory, known, told: Vec::new(), told_us: i64::MIN })
+    }
+
+    /// The rows of links that are new, have changed, or are gone; mostly none.
+    pub(crate) fn changes(&mut self, links: &[Arc<Link>], now_us: i64) -> Option<Publication> {
+        let is_told = self.told_us != i64::MIN && self.told.len() == links.len() && self.told.iter().zip(links).all(|(a, b)| Arc::ptr_eq(a, b));
+        // A file holds the changes of a second: the next ones are the next second's.
+        if is_told || now_us < self.told_us.saturating_add(SECOND_US) {
+            return None;
+        }
+        self.told = links.to_vec();
+        self.told_us = now_us;
+        let mut current = self.inventory.connection_rows(now_us);
+        let configured = current.len();
+        for link in links {
+            if !current[..configured].iter().any(|row| row.connection == link.name) {
+                current.push(self.inventory.connection_row(link, now_us));
+            }
+        }
+        // What telemetry brought up in an earlier run need not have come again yet.
+        let of_telemetry = |row: &&ConnectionRow| row.valid_to.is_none() && row.azure_connection_id.is_none() && row.connection.contains('/');
+        for row in self.known.iter().filter(of_telemetry) {
+            if !current.iter().any(|one| one.connection == row.connection) {
+                current.push(row.clone());
+            }
+        }
+        let changes = connection_changes(&self.known, &current, now_us);
+        self.known = current;
+        (!changes.is_empty()).then_some(Publication { window_start_us: now_us, rows: Rows::Connections(changes) })
+    }
+}

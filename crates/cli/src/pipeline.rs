@@ -1,0 +1,106 @@
+//! One worker: datagrams carried through decode, attribute, resolve and measure.
+//!
+//! Replay and live collection call the same functions; only who calls, and whose clock is `now`,
+//! differ.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use attribute::Attributor;
+use decode::{DecodeSettings, Decoder, SamplingRule};
+use measure::{Delta, Deltas, MeasureSettings};
+use model::ledger::DatagramRefusal;
+use model::{Attribution, Batch, ExporterHealth, Ledger, Placements};
+use peering::{Inventory, Resolver};
+
+/// Records that are carried on together: enough to fetch their table entries ahead, few enough to
+/// stay in the cache.
+const BATCH_RECORDS: usize = 256;
+
+/// What all workers share, immutable.
+pub(crate) struct Shared {
+    pub(crate) decode: DecodeSettings,
+    pub(crate) sampling_rules: Vec<SamplingRule>,
+    pub(crate) table: Arc<attribute::Table>,
+    pub(crate) inventory: Arc<Inventory>,
+    pub(crate) measure: MeasureSettings,
+}
+
+/// A worker's whole state.
+pub(crate) struct Worker {
+    decoder: Decoder,
+    attributor: Attributor,
+    resolver: Resolver,
+    deltas: Deltas,
+    table: Arc<attribute::Table>,
+    batch: Batch,
+    attributions: Vec<Attribution>,
+    placements: Placements,
+    resolved: Ledger,
+}
+
+impl Worker {
+    /// A worker with empty state.
+    pub(crate) fn new(shared: &Shared) -> Worker {
+        Worker {
+            decoder: Decoder::new(shared.decode.clone(), shared.sampling_rules.clone()),
+            attributor: Attributor::new(shared.table.clone()),
+            resolver: Resolver::new(shared.inventory.clone()),
+            deltas: Deltas::new(&shared.measure),
+            table: shared.table.clone(),
+            batch: Batch::default(),
+            attributions: Vec::new(),
+            placements: Placements::default(),
+            resolved: Ledger::default(),
+        }
+    }
+
+    /// Takes a datagram in.
+    pub(crate) fn datagram(&mut self, received_us: i64, source: SocketAddr, payload: &[u8]) {
+        self.decoder.datagram(received_us, source, payload, &mut self.batch);
+        if self.batch.records.len() >= BATCH_RECORDS {
+            self.carry();
+        }
+    }
+
+    /// Counts a datagram that was refused before decoding.
+    pub(crate) fn refuse(&mut self, reason: DatagramRefusal) {
+        self.decoder.refuse(reason);
+    }
+
+    /// Hands over what was counted since the last time.
+    pub(crate) fn take(&mut self, now_us: i64, kernel_drops: u64) -> Delta {
+        self.decoder.advance(now_us);
+        self.carry();
+        let mut health: Vec<ExporterHealth> = Vec::new();
+        self.decoder.health(&mut health);
+        self.deltas.take(self.resolver.directory(), self.table.names(), health, kernel_drops)
+    }
+
+    /// The worker's balances so far.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let mut ledger = self.decoder.ledger().clone();
+        ledger.merge(&self.resolved);
+        ledger
+    }
+
+    /// The decoder, to save and restore its state.
+    pub(crate) fn decoder(&mut self) -> &mut Decoder {
+        &mut self.decoder
+    }
+
+    /// The resolver, for what it has seen.
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    fn carry(&mut self) {
+        self.resolver.learn(&self.batch.facts);
+        self.attributor.attribute(&self.batch.records, &mut self.attributions);
+        self.placements.clear();
+        let names = self.table.names();
+        self.resolver.resolve(&self.batch, names, &self.attributions, &mut self.placements, &mut self.resolved);
+        self.deltas.add(&self.batch, &self.attributions, &self.placements);
+        self.batch.clear();
+    }
+}
