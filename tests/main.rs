@@ -1,9 +1,20 @@
 //! The integration tests: the stages together, and the program as its users run it.
 
+mod captures;
+mod readers;
+mod resuming;
+mod scores;
+mod simulated;
+mod softflowd;
+mod usage;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
 /// Where the reference captures and lists lie, beside the checkout; `None` where they are absent,
 /// and then the caller passes over with a word.
-fn shared(path: &str) -> Option<std::path::PathBuf> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
+fn shared(path: &str) -> Option<PathBuf> {
+    let path = checkout("../shared").join(path);
     if path.exists() {
         return Some(path);
     }
@@ -11,9 +22,14 @@ fn shared(path: &str) -> Option<std::path::PathBuf> {
     None
 }
 
+/// A path in the checkout.
+fn checkout(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
 /// Whether an installed program that a test drives is there; says so where it is not.
 fn has_program(name: &str) -> bool {
-    let is_there = std::process::Command::new("sh").args(["-c", &format!("command -v {name}")]).output().is_ok_and(|o| o.status.success());
+    let is_there = Command::new("sh").args(["-c", &format!("command -v {name}")]).output().is_ok_and(|o| o.status.success());
     if !is_there {
         eprintln!("passed over: the program {name} is not installed");
     }
@@ -21,8 +37,16 @@ fn has_program(name: &str) -> bool {
 }
 
 /// The program under test, with arguments.
-fn peerscope(arguments: &[&str]) -> std::process::Command {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peerscope"));
+fn peerscope(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_peerscope"));
     command.args(arguments);
     command
+}
+
+/// Runs a command that must succeed; gives what it printed.
+#[track_caller]
+fn succeed(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(status.success(), "{command:?}: {status}\n{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
 }

@@ -79,11 +79,18 @@ pub(crate) struct Collector {
 
 impl Collector {
     /// Binds the sockets first, so that the kernel queues what comes while the state is read.
-    pub(crate) fn start(configured: &Configured, listen: &[SocketAddr], workers: usize, data: &Path, clock: Clock) -> Result<Collector, Failure> {
+    pub(crate) fn start(
+        configured: &Configured,
+        listen: &[SocketAddr],
+        workers: usize,
+        data: &Path,
+        clock: Clock,
+    ) -> Result<Collector, Failure> {
         let mut sockets: Vec<Vec<Receiver>> = (0..workers).map(|_| Vec::new()).collect();
         for address in listen {
-            let bound = receive::bind(*address, workers, &configured.receive)
-                .map_err(|error| Failure::failed(format!("cannot listen on {address}: {error}; give another --listen or stop what uses it")))?;
+            let bound = receive::bind(*address, workers, &configured.receive).map_err(|error| {
+                Failure::failed(format!("cannot listen on {address}: {error}; give another --listen or stop what uses it"))
+            })?;
             for (worker, receiver) in sockets.iter_mut().zip(bound) {
                 worker.push(receiver);
             }

@@ -126,7 +126,9 @@ impl InventoryFiles {
         for file in &self.interfaces {
             let path = folder.join(file);
             let table = peering::interface_table::parse(&read_text(&path)?);
-            let worded = |errors: Vec<String>| errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n");
+            let worded = |errors: Vec<String>| {
+                errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
+            };
             interfaces.extend(table.map_err(|errors| Failure::usage(worded(errors)))?);
         }
         Ok((peerings, interfaces))

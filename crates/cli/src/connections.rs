@@ -26,7 +26,9 @@ impl Connections {
 
     /// The rows of links that are new, have changed, or are gone; mostly none.
     pub(crate) fn changes(&mut self, links: &[Arc<Link>], now_us: i64) -> Option<Publication> {
-        let is_told = self.told_us != i64::MIN && self.told.len() == links.len() && self.told.iter().zip(links).all(|(a, b)| Arc::ptr_eq(a, b));
+        let is_told = self.told_us != i64::MIN
+            && self.told.len() == links.len()
+            && self.told.iter().zip(links).all(|(a, b)| Arc::ptr_eq(a, b));
         // A file holds the changes of a second: the next ones are the next second's.
         if is_told || now_us < self.told_us.saturating_add(SECOND_US) {
             return None;
@@ -41,7 +43,8 @@ impl Connections {
             }
         }
         // What telemetry brought up in an earlier run need not have come again yet.
-        let of_telemetry = |row: &&ConnectionRow| row.valid_to.is_none() && row.azure_connection_id.is_none() && row.connection.contains('/');
+        let of_telemetry =
+            |row: &&ConnectionRow| row.valid_to.is_none() && row.azure_connection_id.is_none() && row.connection.contains('/');
         for row in self.known.iter().filter(of_telemetry) {
             if !current.iter().any(|one| one.connection == row.connection) {
                 current.push(row.clone());

@@ -41,7 +41,6 @@ struct Sum {
     coverage: Option<f64>,
 }
 
-
 /// Prints what the links of a data folder carried between two instants.
 pub(crate) fn print(data: &Path, from_us: i64, to_us: i64, format: Format) -> Result<(), Failure> {
     let found = store::read::<LinkRow>(data, from_us, to_us).map_err(Failure::failed)?;

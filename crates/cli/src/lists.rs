@@ -42,7 +42,9 @@ pub(crate) struct ListArguments {
 impl ListArguments {
     /// Paths of the configuration are relative to its folder.
     pub(crate) fn relative_to(mut self, folder: &Path) -> ListArguments {
-        for files in [&mut self.service_tags, &mut self.microsoft_365, &mut self.own_microsoft, &mut self.own_prefixes, &mut self.imported] {
+        for files in
+            [&mut self.service_tags, &mut self.microsoft_365, &mut self.own_microsoft, &mut self.own_prefixes, &mut self.imported]
+        {
             files.iter_mut().for_each(|file| *file = folder.join(&*file));
         }
         for pair in &mut self.as_prefixes {
@@ -111,7 +113,8 @@ fn each(files: &[PathBuf], mut read: impl FnMut(&str, &str) -> Result<(), source
 }
 
 fn as_and_file(pair: &str) -> Result<(u32, PathBuf), Failure> {
-    let parsed = pair.split_once('=').and_then(|(asn, file)| Some((asn.trim_start_matches("AS").parse().ok()?, PathBuf::from(file))));
+    let parsed =
+        pair.split_once('=').and_then(|(asn, file)| Some((asn.trim_start_matches("AS").parse().ok()?, PathBuf::from(file))));
     parsed.ok_or_else(|| Failure::usage(format!("as-prefixes \"{pair}\": write the AS and the file, such as 8075=as8075.txt")))
 }
 

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn csv_cells_are_quoted_and_guarded() {
-        for (text, cell) in [("a", "a"), ("a,b", "\"a,b\""), ("=1+1", "'=1+1"), ("-5", "-5"), ("say \"x\"", "\"say \"\"x\"\"\"")] {
+        for (text, cell) in [("a", "a"), ("a,b", "\"a,b\""), ("=1+1", "'=1+1"), ("-5", "-5"), ("say \"x\"", "\"say \"\"x\"\"\"")]
+        {
             assert_eq!(csv_cell(text), cell);
         }
     }

@@ -27,7 +27,12 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// An owner that publishes into the data folder that `store` writes; it goes on with `saved` if there is that.
-    pub(crate) fn open(configured: &Configured, store: Store, data: &Path, saved: Option<OwnerState>) -> Result<Publisher, Failure> {
+    pub(crate) fn open(
+        configured: &Configured,
+        store: Store,
+        data: &Path,
+        saved: Option<OwnerState>,
+    ) -> Result<Publisher, Failure> {
         let connections = Connections::open(configured.shared.inventory.clone(), data).map_err(Failure::failed)?;
         let settings = configured.shared.measure.clone();
         let owner = match saved {
@@ -134,6 +139,8 @@ impl Publisher {
     pub(crate) fn losses(&self) -> Option<String> {
         let losses = self.owner.losses();
         let folded = losses.folded_lanes + losses.folded_cells + losses.moved_bins;
-        (folded > 0).then(|| format!("{folded} records or parts found no room and were counted as \"other\"; raise the limits of [measure]"))
+        (folded > 0).then(|| {
+            format!("{folded} records or parts found no room and were counted as \"other\"; raise the limits of [measure]")
+        })
     }
 }

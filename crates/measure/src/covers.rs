@@ -61,9 +61,12 @@ impl Covers {
         self.ways.keys().copied()
     }
 
-    /// Forgets what ended before `at_us`.
-    pub(crate) fn forget_before(&mut self, at_us: i64) {
-        self.ways.retain(|_, pairs| {
+    /// Forgets what ended before `at_us`, but of what `is_kept`.
+    pub(crate) fn forget_before(&mut self, at_us: i64, is_kept: impl Fn(Way) -> bool) {
+        self.ways.retain(|way, pairs| {
+            if is_kept(*way) {
+                return true;
+            }
             pairs.retain(|_, span| span.last_us >= at_us);
             !pairs.is_empty()
         });

@@ -27,7 +27,7 @@ impl Owner {
     pub(crate) fn detail_rows(&mut self, window_us: i64, now_us: i64, stage: Stage) -> (Vec<TrafficRow>, Vec<PrefixRow>) {
         let (mut traffic, mut prefixes) = (Vec::new(), Vec::new());
         let Some(mut window) = self.state.details.remove(&window_us) else { return (traffic, prefixes) };
-        let learned = Learned::of_detail(&self.state.windows, window_us);
+        let learned = Learned::of(self, window_us, window_us + DETAIL_WINDOW_US);
         let end_us = window_us + DETAIL_WINDOW_US;
         for (way, link) in &mut window.links {
             let is_mature = self.is_mature(&self.state.link_covers, *way, window_us, end_us, now_us);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use model::tables::LinkRow;
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Address, Direction, MatchedBy, Name, View};
@@ -13,56 +13,85 @@ use crate::port_rows::PortLoads;
 use crate::publish::Stage;
 use crate::scale::Scale;
 use crate::sums::{Moments, Sums};
-use crate::window::{LinkKey, Way, Window, WindowSums};
+use crate::window::{LinkKey, Way, WindowSums};
 
 /// Views, best first.
 const VIEWS: [View; 4] = [View::OwnPort, View::Unstated, View::OtherPort, View::OtherRouter];
-/// A view that saw less than this share of what another one saw does not meter the link, but parts of it: 1 in 2.
-const PARTIAL_SHARE: f64 = 0.5;
+/// A view that saw less than this share of what another one saw does not meter the link, but parts of it.
+const PARTIAL_SHARE: f64 = 0.1;
+/// How far around a window views are compared: clocks that differ by a second or two move bytes over
+/// the edge of a window, and an edge alone must not decide.
+const AROUND_US: i64 = 5 * WINDOW_US;
 
 /// What windows around one window tell about links: which view to take, and how packet sizes scatter.
 #[derive(Default)]
 pub(crate) struct Learned {
-    /// Bytes by view over the five minutes that end with the window.
-    seen: HashMap<Way, [f64; 4]>,
+    views: HashMap<Way, View>,
     /// Packet sizes over the detail window.
     sizes: HashMap<(Way, View), (Moments, Sums)>,
 }
 
+/// What views saw of a link or port and direction.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// Bytes after sampling correction, of known rate.
+    bytes: [f64; 4],
+    /// Something of unknown rate came: how much it stands for cannot be compared.
+    is_unknown: [bool; 4],
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, view: View, scale: Scale, sums: &Sums) {
+        self.bytes[view as usize] += scale.estimate(sums.bytes);
+        self.is_unknown[view as usize] |= !scale.is_known() && sums.bytes > 0;
+    }
+
+    /// The best view that is not evidently partial, of those that `is_alive`: one stray record at a port
+    /// that is metered elsewhere must not hide what was seen there.
+    pub(crate) fn best(&self, is_alive: impl Fn(View) -> bool) -> Option<View> {
+        let alive: Vec<View> = VIEWS.into_iter().filter(|view| is_alive(*view)).collect();
+        let most = alive.iter().map(|view| self.bytes[*view as usize]).fold(0.0, f64::max);
+        let is_whole = |view: &View| {
+            let bytes = self.bytes[*view as usize];
+            self.is_unknown[*view as usize] || bytes > 0.0 && bytes >= most * PARTIAL_SHARE
+        };
+        alive.into_iter().find(is_whole)
+    }
+}
+
 impl Learned {
-    /// Learns for the window that starts at `window_us`.
-    pub(crate) fn of(windows: &BTreeMap<i64, Window>, window_us: i64) -> Learned {
-        let mut learned = Learned::default();
-        let detail_us = slot_start_us(window_us, DETAIL_WINDOW_US);
-        learned.look(windows, window_us + WINDOW_US - DETAIL_WINDOW_US, detail_us);
-        learned
-    }
-
-    /// Learns for the detail window that starts at `detail_us`.
-    pub(crate) fn of_detail(windows: &BTreeMap<i64, Window>, detail_us: i64) -> Learned {
-        let mut learned = Learned::default();
-        learned.look(windows, detail_us, detail_us);
-        learned
-    }
-
-    fn look(&mut self, windows: &BTreeMap<i64, Window>, seen_us: i64, sizes_us: i64) {
-        for window in windows.range(seen_us..seen_us + DETAIL_WINDOW_US).map(|(_, window)| window) {
+    /// Learns for the windows from `from_us` to `to_us`, which lie in one detail window.
+    pub(crate) fn of(owner: &Owner, from_us: i64, to_us: i64) -> Learned {
+        let windows = &owner.state.windows;
+        let mut seen: HashMap<Way, (Seen, [bool; 4])> = HashMap::new();
+        for (window_us, window) in windows.range(from_us - AROUND_US..to_us + AROUND_US) {
             for (key, counted) in &window.links {
-                self.seen.entry(key.way).or_default()[key.view as usize] += size(key.scale, &counted.sums);
+                let (seen, here) = seen.entry(key.way).or_default();
+                seen.add(key.view, key.scale, &counted.sums);
+                here[key.view as usize] |= (from_us..to_us).contains(window_us);
             }
         }
-        for window in windows.range(sizes_us..sizes_us + DETAIL_WINDOW_US).map(|(_, window)| window) {
+        let mut learned = Learned::default();
+        for (way, (seen, here)) in seen {
+            let is_alive = |view| here[view as usize] || owner.is_view_alive(way, view, to_us - WINDOW_US);
+            if let Some(view) = seen.best(is_alive) {
+                learned.views.insert(way, view);
+            }
+        }
+        let detail_us = slot_start_us(from_us, DETAIL_WINDOW_US);
+        for window in windows.range(detail_us..detail_us + DETAIL_WINDOW_US).map(|(_, window)| window) {
             for (key, counted) in window.links.iter().filter(|(key, _)| key.scale.is_sampled()) {
-                let (moments, sums) = self.sizes.entry((key.way, key.view)).or_default();
+                let (moments, sums) = learned.sizes.entry((key.way, key.view)).or_default();
                 moments.add(&counted.moments);
                 sums.add(&counted.sums);
             }
         }
+        learned
     }
 
     /// The view by which a link and direction is counted, `None` where nobody saw it.
     pub(crate) fn view(&self, way: Way) -> Option<View> {
-        best_view(self.seen.get(&way)?)
+        self.views.get(&way).copied()
     }
 
     /// The relative variance of packet sizes on a link and direction.
@@ -70,18 +99,6 @@ impl Learned {
         let (moments, sums) = self.sizes.get(&(way, view)).copied().unwrap_or_default();
         relative_variance(&moments, &sums)
     }
-}
-
-/// Bytes after sampling correction; those of unknown rate as they are.
-pub(crate) fn size(scale: Scale, sums: &Sums) -> f64 {
-    if scale.is_known() { scale.estimate(sums.bytes) } else { sums.bytes as f64 }
-}
-
-/// The best view that is not evidently partial: one stray record at a port that is metered elsewhere
-/// must not hide what was seen there.
-pub(crate) fn best_view(seen: &[f64; 4]) -> Option<View> {
-    let most = seen.iter().copied().fold(0.0, f64::max);
-    VIEWS.into_iter().find(|view| seen[*view as usize] > 0.0 && seen[*view as usize] >= most * PARTIAL_SHARE)
 }
 
 /// What of a link and direction a window holds in its best view.
@@ -147,23 +164,22 @@ impl Owner {
     }
 
     /// Links and directions without traffic in a window, whose exporters would have shown it: their load is 0.
+    ///
+    /// Only where traffic was seen before: else it may be that telemetry cannot tell it apart, as on an
+    /// exchange without Ethernet addresses. A connection is remembered for good, other links for an hour.
     fn idle_links(&self, window_us: i64) -> Vec<Way> {
-        let state = &self.state;
-        let mut ways: HashSet<Way> = state.link_covers.ways().collect();
-        for (number, link) in state.names.links.iter().enumerate().filter(|(_, link)| link.is_active) {
-            if !link.exporters.is_empty() {
-                ways.extend(Direction::ALL.map(|direction| (number as u32, direction)));
-            }
-        }
-        ways.retain(|way| {
-            let mut exporters = state.link_covers.exporters(*way, None, window_us, self.idle_us());
-            let link = self.link(way.0);
-            if link.is_active {
-                exporters.extend(&link.exporters);
-            }
-            exporters.iter().any(|exporter| self.shows(*exporter, way.1, window_us))
-        });
-        ways.into_iter().collect()
+        let covers = &self.state.link_covers;
+        let is_idle = |way: &Way| {
+            let within_us = if self.link(way.0).is_active { window_us.saturating_sub(i64::MIN / 2) } else { self.idle_us() };
+            covers.exporters(*way, None, window_us, within_us).iter().any(|exporter| self.shows(*exporter, way.1, window_us))
+        };
+        covers.ways().filter(is_idle).collect()
+    }
+
+    /// Whether an exporter that has this view of a link would have shown traffic of a window.
+    fn is_view_alive(&self, way: Way, view: View, window_us: i64) -> bool {
+        let exporters = self.state.link_covers.exporters(way, Some(view), window_us + AROUND_US, self.idle_us());
+        exporters.iter().any(|exporter| self.shows(*exporter, way.1, window_us))
     }
 
     /// Whether an exporter would have shown traffic of a window and direction.

@@ -9,7 +9,7 @@ use model::{Direction, Name, View};
 
 use crate::counters::CounterLoad;
 use crate::estimate::{Load, relative_variance};
-use crate::link_rows::{best_view, per_second, signed, size};
+use crate::link_rows::{Seen, per_second, signed};
 use crate::owner::Owner;
 use crate::publish::Stage;
 use crate::scale::Scale;
@@ -22,7 +22,7 @@ pub(crate) type PortLoads = HashMap<Way, PortLoad>;
 /// What of a port and direction a window holds in its best view.
 #[derive(Default)]
 pub(crate) struct PortLoad {
-    seen: [f64; 4],
+    seen: Seen,
     view: Option<View>,
     by_scale: BTreeMap<Scale, WindowSums>,
 }
@@ -43,9 +43,9 @@ pub(crate) fn port_loads(windows: &BTreeMap<i64, Window>, window_us: i64) -> Por
     let mut loads = PortLoads::new();
     let Some(window) = windows.get(&window_us) else { return loads };
     for (key, counted) in &window.ports {
-        loads.entry(key.way).or_default().seen[key.view as usize] += size(key.scale, &counted.sums);
+        loads.entry(key.way).or_default().seen.add(key.view, key.scale, &counted.sums);
     }
-    loads.values_mut().for_each(|load| load.view = best_view(&load.seen));
+    loads.values_mut().for_each(|load| load.view = load.seen.best(|_| true));
     for (key, counted) in &window.ports {
         if let Some(load) = loads.get_mut(&key.way).filter(|load| load.view == Some(key.view)) {
             load.by_scale.entry(key.scale).or_default().add(counted);

@@ -149,7 +149,7 @@ impl Owner {
     }
 
     fn publish_window(&mut self, window_us: i64, now_us: i64, stage: Stage, due: &mut Vec<Publication>) {
-        let learned = Learned::of(&self.state.windows, window_us);
+        let learned = Learned::of(self, window_us, window_us + WINDOW_US);
         let loads = port_loads(&self.state.windows, window_us);
         let links = self.link_rows(window_us, now_us, stage, &learned, &loads);
         if !links.is_empty() {
@@ -211,7 +211,8 @@ impl Owner {
         self.state.readings.forget_before(closed_us);
         self.state.exporters.forget(closed_us, now_us);
         let idle_us = closed_us.saturating_sub(self.idle_us());
-        self.state.link_covers.forget_before(idle_us);
-        self.state.port_covers.forget_before(idle_us);
+        let links = &self.state.names.links;
+        self.state.link_covers.forget_before(idle_us, |way| links[way.0 as usize].is_active);
+        self.state.port_covers.forget_before(idle_us, |_| false);
     }
 }

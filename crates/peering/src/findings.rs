@@ -183,8 +183,9 @@ impl Inventory {
                 );
             }
             let routers = seen.exporters.iter().filter(|exporter| {
+                let plan = self.exporter_by_address.get(&exporter.address);
                 exporter.next_hops.iter().any(|hop| hop.is_bgp && *hop.connection == *link.name)
-                    && self.exporter_by_address.get(&exporter.address).is_none_or(|plan| *plan as u32 != detail.holder)
+                    && plan.is_none_or(|plan| *plan as u32 != detail.holder && !self.exporters[*plan].has_internal_interfaces())
             });
             let addresses: Vec<String> = routers.map(|exporter| exporter.address.to_string()).collect();
             if addresses.len() > 1 {

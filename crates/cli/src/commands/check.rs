@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::configuration::{Configured, ConfigurationArguments};
+use crate::configuration::{ConfigurationArguments, Configured};
 use crate::failure::Failure;
 
 /// Read a configuration and everything that it names, and say what is wrong
@@ -26,7 +26,12 @@ impl Check {
         }
         let directory = inventory.directory();
         let places = configured.shared.table.names().places.len();
-        println!("{}: no errors; {} ports, {} links, {places} prefixes told apart", self.file.display(), directory.ports.len(), directory.links.len());
+        println!(
+            "{}: no errors; {} ports, {} links, {places} prefixes told apart",
+            self.file.display(),
+            directory.ports.len(),
+            directory.links.len()
+        );
         Ok(())
     }
 }

@@ -52,7 +52,8 @@ impl Demo {
         std::fs::write(&customers, scenario.customer_list()).map_err(cannot)?;
         let sections = format!("{}\n[lists]\nown_prefixes = [\"customers.txt\"]\n", scenario.collector_configuration());
         std::fs::write(&configuration, sections).map_err(cannot)?;
-        let configured = Configured::load(&ConfigurationArguments { config: Some(configuration), ..ConfigurationArguments::default() })?;
+        let configured =
+            Configured::load(&ConfigurationArguments { config: Some(configuration), ..ConfigurationArguments::default() })?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let collector = Collector::start(&configured, &[loopback], 2, &data, clock)?;
         let target = collector.listening().first().map_or(loopback, |(address, _)| *address);
@@ -78,7 +79,12 @@ impl Demo {
     }
 }
 
-fn run_both(scenario: &Scenario, collector: Collector, target: SocketAddr, clock: Clock) -> Result<(Truth, crate::collector::Outcome), Failure> {
+fn run_both(
+    scenario: &Scenario,
+    collector: Collector,
+    target: SocketAddr,
+    clock: Clock,
+) -> Result<(Truth, crate::collector::Outcome), Failure> {
     let stop_network = super::collect::stop_on_signal()?;
     let stop_collector = Arc::new(AtomicBool::new(false));
     let network = {

@@ -88,7 +88,15 @@ impl Inspect {
         let mut batch = Batch::default();
         read(file, |received_us, source, payload| {
             let Some(payload) = payload else {
-                writeln!(out, "{}", if self.format == TextFormat::Json { r#"{"error":"the packet was cut off"}"# } else { "the packet was cut off" })?;
+                writeln!(
+                    out,
+                    "{}",
+                    if self.format == TextFormat::Json {
+                        r#"{"error":"the packet was cut off"}"#
+                    } else {
+                        "the packet was cut off"
+                    }
+                )?;
                 decoder.refuse(DatagramRefusal::CutOff);
                 return Ok(());
             };

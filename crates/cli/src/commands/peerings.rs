@@ -164,8 +164,10 @@ impl Check {
             writeln!(std::io::stdout(), "configuration and telemetry fit")?;
             return Ok(());
         }
-        let rows: Vec<Vec<Value>> =
-            findings.iter().map(|finding| vec![json!(finding.kind.name()), json!(finding.subject), json!(finding.text)]).collect();
+        let rows: Vec<Vec<Value>> = findings
+            .iter()
+            .map(|finding| vec![json!(finding.kind.name()), json!(finding.subject), json!(finding.text)])
+            .collect();
         print_rows(FINDINGS, &rows, self.format)
     }
 }
@@ -176,7 +178,8 @@ fn read_seen(data: &Path) -> Result<Seen, Failure> {
         let sentence = "nothing was seen yet; give the --data of a collector that has run for a minute, or of a replay";
         return Err(Failure::failed(format!("{}: {sentence}", path.display())));
     }
-    serde_json::from_str(&read_text(&path)?).map_err(|error| Failure::failed(format!("{}: is damaged: {error}; collect or replay again", path.display())))
+    serde_json::from_str(&read_text(&path)?)
+        .map_err(|error| Failure::failed(format!("{}: is damaged: {error}; collect or replay again", path.display())))
 }
 
 /// Writes what was seen, for `peerings check`.

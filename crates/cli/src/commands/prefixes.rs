@@ -79,7 +79,8 @@ const LOOKUP: &[Heading] =
 impl Lookup {
     fn run(self) -> Result<(), Failure> {
         let configured = Configured::load(&self.configuration)?;
-        let found: Vec<Vec<Value>> = self.addresses.iter().map(|address| cells(&configured.shared.table.find(*address))).collect();
+        let found: Vec<Vec<Value>> =
+            self.addresses.iter().map(|address| cells(&configured.shared.table.find(*address))).collect();
         print_rows(LOOKUP, &found, self.format)
     }
 }
@@ -108,19 +109,18 @@ impl Import {
             writeln!(out, "{}: {} prefixes, version {version}", list.layer.name(), list.entries.len())?;
         }
         writeln!(out, "own prefixes: {}", sources.own.len())?;
-        writeln!(out, "written to {}; name it in the configuration: [lists] imported = [\"{}\"]", self.output.display(), self.output.display())?;
+        writeln!(
+            out,
+            "written to {}; name it in the configuration: [lists] imported = [\"{}\"]",
+            self.output.display(),
+            self.output.display()
+        )?;
         Ok(())
     }
 }
 
-const CHANGES: &[Heading] = &[
-    text("prefix"),
-    text("change"),
-    text("service_before"),
-    text("region_before"),
-    text("service_after"),
-    text("region_after"),
-];
+const CHANGES: &[Heading] =
+    &[text("prefix"), text("change"), text("service_before"), text("region_before"), text("service_after"), text("region_after")];
 
 impl Compare {
     fn run(self) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use model::ledger::DatagramRefusal;
 use model::time::{SECOND_US, slot_start_us};
 use receive::CaptureReader;
 
-use crate::configuration::{Configured, ConfigurationArguments};
-use crate::failure::Failure;
 use super::peerings::write_seen;
+use crate::configuration::{ConfigurationArguments, Configured};
+use crate::failure::Failure;
 use crate::owner::Publisher;
 use crate::pipeline::Worker;
 
@@ -46,7 +46,8 @@ impl Replay {
         publisher.merge(delta, replaying.now_us);
         publisher.finish(replaying.now_us).map_err(Failure::failed)?;
         let seen = replaying.worker.resolver().seen();
-        write_seen(&self.data, &seen).map_err(|error| Failure::failed(format!("{}: cannot be written: {error}", self.data.display())))?;
+        write_seen(&self.data, &seen)
+            .map_err(|error| Failure::failed(format!("{}: cannot be written: {error}", self.data.display())))?;
         let ledger = publisher.settle(replaying.worker.ledger());
         for line in ledger.lines() {
             println!("{line}");

@@ -143,7 +143,8 @@ struct CaptureOutput {
 impl Output for CaptureOutput {
     fn datagram(&mut self, at_us: i64, source: SocketAddr, payload: &[u8]) {
         let port = if payload.starts_with(&[0, 0, 0, 5]) { 6343 } else { 2055 };
-        let collector: IpAddr = if source.is_ipv4() { Ipv4Addr::new(192, 0, 2, 250).into() } else { "2001:db8::250".parse().unwrap_or(source.ip()) };
+        let collector: IpAddr =
+            if source.is_ipv4() { Ipv4Addr::new(192, 0, 2, 250).into() } else { "2001:db8::250".parse().unwrap_or(source.ip()) };
         self.datagrams += 1;
         self.failed = self.writer.write(at_us, source, SocketAddr::new(collector, port), payload).err();
     }
@@ -207,7 +208,9 @@ impl Output for LiveOutput {
         }
         if let Err(error) = self.sender.send(source.ip(), payload) {
             let address = source.ip();
-            self.failed = Some(format!("cannot send from {address}: {error}; give the scenario's routers addresses of this machine, such as 127.0.0.2"));
+            self.failed = Some(format!(
+                "cannot send from {address}: {error}; give the scenario's routers addresses of this machine, such as 127.0.0.2"
+            ));
         }
     }
 
@@ -272,7 +275,11 @@ impl Load {
         }
         sender.flush().map_err(cannot)?;
         let seconds = (now_us - start_us) as f64 / SECOND_US as f64;
-        println!("{} datagrams, {records} records sent in {seconds:.2} s: {:.0} records/s", sender.sent(), records as f64 / seconds);
+        println!(
+            "{} datagrams, {records} records sent in {seconds:.2} s: {:.0} records/s",
+            sender.sent(),
+            records as f64 / seconds
+        );
         Ok(())
     }
 }

@@ -129,6 +129,13 @@ pub(crate) struct ExporterPlan {
     pub(crate) table: HashMap<u32, (String, Option<u64>)>,
 }
 
+impl ExporterPlan {
+    /// Whether it says which interfaces lead to other routers of ours.
+    pub(crate) fn has_internal_interfaces(&self) -> bool {
+        self.flows.values().any(|plan| plan.rule == Rule::Internal)
+    }
+}
+
 /// Where records that name an interface count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct FlowPlan {

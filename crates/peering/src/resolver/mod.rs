@@ -311,7 +311,9 @@ impl Resolver {
         let router = if ends.destination { router } else { Address::UNKNOWN };
         let (sessions, routers) = (&self.inventory.next_hops, &self.inventory.routers);
         let mut found = Hop::Nothing;
-        for (links, address, is_bgp) in [(sessions, record.next_hop, false), (sessions, record.bgp_next_hop, true), (routers, router, true)] {
+        for (links, address, is_bgp) in
+            [(sessions, record.next_hop, false), (sessions, record.bgp_next_hop, true), (routers, router, true)]
+        {
             let links = if address.is_unknown() { None } else { links.get(&address) };
             let Some(links) = links.map(Vec::as_slice) else { continue };
             if let [link] = links {

@@ -1,0 +1,91 @@
+//! Wrong inputs: one sentence that says what, where and how to mend it, and the right exit code.
+
+use crate::{checkout, peerscope, succeed};
+
+#[track_caller]
+fn check(arguments: &[&str], code: i32, parts: &[&str]) {
+    let output = peerscope(arguments).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+    for part in parts {
+        assert!(told.contains(part), "{arguments:?} does not say {part:?}: {told}");
+    }
+    assert!(!told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn files_that_are_not_there_or_not_what_they_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let data = folder.path().join("data").to_str().unwrap().to_string();
+    let text = path("text.pcap", "this is no capture");
+    check(&["inspect", "/nowhere.pcap"], 1, &["/nowhere.pcap"]);
+    check(&["inspect", "--summary", &text], 1, &["text.pcap", "capture"]);
+    check(&["replay", "/nowhere.pcap", "--data", &data], 1, &["/nowhere.pcap"]);
+    check(&["replay", &text, "--data", &data], 1, &["text.pcap"]);
+    check(&["prefixes", "lookup", "1.2.3.4", "--service-tags", "/nowhere.json"], 2, &["/nowhere.json", "no such file"]);
+    check(&["prefixes", "lookup", "1.2.3.4", "--service-tags", &text], 2, &["text.pcap", "ServiceTags_Public_"]);
+    check(&["prefixes", "lookup", "1.2.3.444"], 2, &["1.2.3.444"]);
+    check(&["peerings", "import", &text, "--output", &data], 2, &["text.pcap"]);
+    check(&["peerings", "check", "--data", &data], 1, &["nothing was seen yet"]);
+    check(&["simulate", "capture", &text, "--output", &data], 2, &["text.pcap"]);
+    check(&["collect"], 2, &["--data"]);
+    check(&["collect", "--data", &data, "--listen", "nonsense"], 2, &["nonsense"]);
+}
+
+#[test]
+fn every_error_of_a_configuration_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let check_text = |text: &str, parts: &[&str]| {
+        let path = folder.path().join("peerscope.toml");
+        std::fs::write(&path, text).unwrap();
+        check(&["check", path.to_str().unwrap()], 2, parts);
+    };
+    check_text("[[prot]]\n", &["peerscope.toml:1", "prot"]);
+    check_text("\n\nport = 3", &["peerscope.toml:3"]);
+    check_text("[decode]\nhold_seconds = -5\n", &["peerscope.toml:"]);
+    check_text("[measure]\ntags_kept = 0\n", &["[measure] tags_kept = 0", "1 to"]);
+    let two =
+        "[[connection]]\nname = \"a\"\nport = \"nowhere\"\nrole = \"direct\"\n[[transit]]\nname = \"b\"\nport = \"elsewhere\"\n";
+    check_text(two, &["nowhere", "elsewhere"]);
+    check_text("[lists]\nservice_tags = [\"absent.json\"]\n", &["absent.json", "no such file"]);
+}
+
+#[test]
+fn the_sample_configuration_has_no_errors() {
+    let printed = succeed(peerscope(&["check"]).arg(checkout("samples/peerscope.toml")));
+    assert!(printed.contains("no errors"), "{printed}");
+    let listed = succeed(peerscope(&["peerings", "list", "--format", "csv", "--config"]).arg(checkout("samples/peerscope.toml")));
+    let names: Vec<&str> = listed.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(names, ["fra-1", "fra-2", "ams-ix-1", "transit-a", "ams-r1-ix/unidentified"]);
+}
+
+#[test]
+fn the_sample_inventory_is_the_sample_of_azures_list_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let imported = folder.path().join("inventory.json");
+    succeed(peerscope(&["peerings", "import"]).arg(checkout("samples/azure-peerings.json")).arg("--output").arg(&imported));
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&imported), read(&checkout("samples/inventory.json")));
+}
+
+#[test]
+fn a_replay_does_not_overwrite_rows_of_another_input_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let capture = |name: &str| {
+        let path = folder.path().join(format!("{name}.pcap"));
+        let scenario = checkout("samples/scenarios").join(format!("{name}.toml"));
+        succeed(peerscope(&["simulate", "capture"]).arg(scenario).arg("--output").arg(&path));
+        path.to_str().unwrap().to_string()
+    };
+    let (first, second) = (capture("double_metering"), capture("next_hop_only"));
+    let data = data.to_str().unwrap();
+    succeed(&mut peerscope(&["replay", &first, "--data", data]));
+    check(&["replay", &second, "--data", data], 2, &["--replace"]);
+    succeed(&mut peerscope(&["replay", &second, "--data", data, "--replace"]));
+}
