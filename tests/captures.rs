@@ -11,9 +11,6 @@ const OTHERWISE: &[&str] = &[
     "pv_nf1",
     "td_sflow_multiple_counter_30_pdus",
     "ls_ipfix_softflowd",
-    "ln9_malformed-OT",
-    "ln9_malformed_1",
-    "ln9_malformed_3",
 ];
 
 fn summary(path: &std::path::Path) -> Value {

@@ -1,5 +1,7 @@
 //! Data records by their plans: sampled, timed, counted, emitted.
 
+use std::sync::Arc;
+
 use model::ledger::{RecordRefusal, SetSkip};
 use model::{Batch, Record, Sampling};
 
@@ -7,7 +9,7 @@ use crate::Decoder;
 use crate::build::{self, Message, NoRecord, is_v4, record_sampling, reverse};
 use crate::fields::{SLOTS, Slot, SlotSet, Values};
 use crate::held::HeldSet;
-use crate::plan::Texts;
+use crate::plan::{Plan, Texts};
 use crate::sampling::Samplers;
 use crate::settings::ExporterRules;
 use crate::templates::Lookup;
@@ -19,6 +21,14 @@ pub(crate) struct SetOutcome {
     pub(crate) records: u32,
     /// It could not be decoded, so its records are not known.
     pub(crate) is_undecodable: bool,
+}
+
+/// A data set and how to read it.
+struct Set<'a> {
+    domain: usize,
+    id: u16,
+    plan: &'a Plan,
+    is_options: bool,
 }
 
 /// A record as its plan has read it.
@@ -44,15 +54,18 @@ impl Decoder {
         batch: &mut Batch,
     ) -> SetOutcome {
         let reason = match self.domains[index].templates.find(id, message.received_us, &self.settings) {
-            Lookup::Found(_) => {
+            Lookup::Found(template) => {
+                let (plan, is_options) = (Arc::clone(&template.plan), template.definition.is_options);
                 self.ledger.sets_decoded += 1;
-                return self.records(index, id, body, message, budget, batch);
+                let set = Set { domain: index, id, plan: &plan, is_options };
+                return self.records(&set, body, message, budget, batch);
             }
             Lookup::Missing => SetSkip::NoTemplate,
             Lookup::Expired => SetSkip::TemplateExpired,
             Lookup::Quarantined => SetSkip::Quarantined,
+            Lookup::Invalid => SetSkip::InvalidTemplate,
         };
-        self.summary.without_template += u64::from(reason != SetSkip::Quarantined);
+        self.summary.without_template += u64::from(matches!(reason, SetSkip::NoTemplate | SetSkip::TemplateExpired));
         let may_hold = reason == SetSkip::NoTemplate && !self.is_summary && self.settings.hold_seconds > 0;
         if may_hold {
             let set = HeldSet { domain: index, id, message: *message, bytes: body.to_vec() };
@@ -76,22 +89,15 @@ impl Decoder {
 
     fn records(
         &mut self,
-        index: usize,
-        id: u16,
+        set: &Set<'_>,
         mut body: &[u8],
         message: &Message,
         budget: &mut usize,
         batch: &mut Batch,
     ) -> SetOutcome {
+        let &Set { domain: index, id, plan, is_options } = set;
         let mut outcome = SetOutcome::default();
-        // The plan is taken out for the time of the set, so that the rest of the state is free.
-        let Lookup::Found(template) = self.domains[index].templates.find(id, message.received_us, &self.settings) else {
-            return outcome;
-        };
-        let is_options = template.definition.is_options;
-        let plan = std::mem::take(&mut template.plan);
-        let mut values = std::mem::replace(&mut self.values, Box::new(Values([0; SLOTS])));
-        values.0.fill(0);
+        let mut values = Values([0; SLOTS]);
         while body.len() >= plan.record_bytes {
             if *budget == 0 {
                 self.domains[index].counts.refuse("records_over_limit", 1);
@@ -119,10 +125,6 @@ impl Decoder {
         }
         if body.iter().any(|byte| *byte != 0) && body.len() < plan.record_bytes {
             self.domains[index].counts.refuse("nonzero_padding", 1);
-        }
-        self.values = values;
-        if let Lookup::Found(template) = self.domains[index].templates.find(id, message.received_us, &self.settings) {
-            template.plan = plan;
         }
         outcome
     }
@@ -213,11 +215,4 @@ fn sampling(
         }
     }
     rules.apply(record, stated)
-}
-
-/// A few bytes that tell a copy of a datagram from another with the same sequence number: the
-/// header, with its times, the beginning of the content, and the length.
-pub(crate) fn fingerprint(payload: &[u8]) -> u64 {
-    let head = &payload[..payload.len().min(64)];
-    head.iter().fold(payload.len() as u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

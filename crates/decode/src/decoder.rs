@@ -7,8 +7,8 @@ use model::{Address, Batch, ExporterHealth, ExporterId, Fact, Ledger, Protocol};
 use std::net::SocketAddr;
 
 use crate::domain::{Domain, Exporter};
-use crate::fields::{SLOTS, Values};
 use crate::held::Held;
+use crate::recent::mark;
 use crate::sampling::Samplers;
 use crate::settings::{DecodeSettings, ExporterRules, SamplingRule};
 use crate::sflow;
@@ -25,9 +25,8 @@ pub struct Decoder {
     pub(crate) held: Held,
     pub(crate) ledger: Ledger,
     pub(crate) summary: Summary,
-    /// In a summary nothing is held back: what has no template yet counts as such.
+    /// In a summary nothing is held back, what has no template yet counts as such, and copies count too.
     pub(crate) is_summary: bool,
-    pub(crate) values: Box<Values>,
 }
 
 impl Decoder {
@@ -44,7 +43,6 @@ impl Decoder {
             ledger: Ledger::default(),
             summary: Summary::default(),
             is_summary: false,
-            values: Box::new(Values([0; SLOTS])),
         }
     }
 
@@ -183,10 +181,12 @@ impl Decoder {
         let index = self.domain(datagram.agent, source.port(), Protocol::Sflow, datagram.sub_agent, batch)?;
         let domain = &mut self.domains[index];
         let exporter = &self.exporters[domain.exporter];
-        let order = domain.sflow.datagram(datagram.sequence, datagram.uptime_ms);
+        let order = domain.sflow.datagram(datagram.sequence, datagram.uptime_ms, mark(payload));
         if order.is_duplicate {
             domain.counts.duplicates += 1;
-            return Err(DatagramRefusal::Duplicate);
+            if !self.is_summary {
+                return Err(DatagramRefusal::Duplicate);
+            }
         }
         let counts = &mut domain.counts;
         counts.lost += order.lost;

@@ -25,6 +25,7 @@ pub mod inspect;
 mod netflow5;
 mod options;
 mod plan;
+mod recent;
 mod sampling;
 mod sequence;
 mod sets;

@@ -8,7 +8,7 @@ use model::{Address, Batch, Protocol, Record, Sampling, SamplingOrigin, TimeSour
 use crate::Decoder;
 use crate::build::by_uptime;
 use crate::clock::Correction;
-use crate::data::fingerprint;
+use crate::recent::mark;
 
 const HEADER_BYTES: usize = 24;
 
@@ -56,10 +56,12 @@ impl Decoder {
         let index = self.domain(address, source.port(), layout.protocol, u32::from(engine), batch)?;
         let (uptime_ms, sequence) = (word(payload, 4), word(payload, 16));
         let domain = &mut self.domains[index];
-        let mark = fingerprint(payload);
+        let mark = mark(payload);
         if domain.sequence.is_copy(sequence, mark) {
             domain.counts.duplicates += 1;
-            return Err(DatagramRefusal::Duplicate);
+            if !self.is_summary {
+                return Err(DatagramRefusal::Duplicate);
+            }
         }
         let order = domain.sequence.observe(sequence, count as u32, Some(uptime_ms), mark);
         domain.counts.order(order);

@@ -86,6 +86,11 @@ impl Plan {
         (plan.record_bytes > 0).then_some(plan)
     }
 
+    /// Whether it reads nothing: the plan of a template that cannot be used.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.record_bytes == 0
+    }
+
     fn add(&mut self, field: &Field, index: u16, at: u16) {
         match (field.enterprise, field.element) {
             (0, 104 | 315) if self.section.is_none() => self.section = Some((index, Section::Frame)),

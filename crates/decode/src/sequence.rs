@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::recent::Recent;
+
 /// Holes that may still be filled by late datagrams.
 const HOLES: usize = 16;
-/// Recent numbers by which a duplicate is known.
-const RECENT: usize = 32;
 /// Strays after which the sequence has started over.
 const STRAYS_MOST: u32 = 3;
 /// A jump ahead of more units than this is a restart, not a loss.
@@ -21,8 +21,7 @@ pub(crate) struct Sequence {
     expected: Option<u32>,
     uptime_ms: Option<u32>,
     holes: Vec<(u32, u32)>,
-    /// Recent numbers, each with a fingerprint of its datagram.
-    recent: Vec<(u32, u64)>,
+    recent: Recent,
     /// Numbers from before, in a row, that fill no hole.
     strays: u32,
     judged: u32,
@@ -43,35 +42,35 @@ impl Sequence {
     /// A datagram with this number, which moves the sequence on by `units`.
     ///
     /// `uptime_ms` is the device's uptime where the protocol has it: it falls when the device starts over.
-    pub(crate) fn observe(&mut self, number: u32, units: u32, uptime_ms: Option<u32>, fingerprint: u64) -> Order {
+    pub(crate) fn observe(&mut self, number: u32, units: u32, uptime_ms: Option<u32>, mark: u64) -> Order {
         let has_restarted = match (self.uptime_ms, uptime_ms) {
             (Some(before), Some(now)) => (now.wrapping_sub(before) as i32) < -60_000 && number < self.expected.unwrap_or(0),
             _ => false,
         };
         self.uptime_ms = uptime_ms.or(self.uptime_ms);
         let Some(expected) = self.expected else {
-            self.start(number, units, fingerprint);
+            self.start(number, units, mark);
             return Order::default();
         };
         let ahead = number.wrapping_sub(expected);
         if has_restarted || (ahead > GAP_MOST && expected.wrapping_sub(number) > GAP_MOST.min(1 << 16)) {
-            self.start(number, units, fingerprint);
+            self.start(number, units, mark);
             return Order { is_restart: true, ..Order::default() };
         }
         if ahead > GAP_MOST {
-            return self.behind(number, units, fingerprint);
+            return self.behind(number, units, mark);
         }
         self.judge(ahead > 0);
         if ahead > 0 {
             self.keep_hole(expected, ahead);
         }
-        self.advance(number, units, fingerprint);
+        self.advance(number, units, mark);
         Order { lost: i64::from(ahead), ..Order::default() }
     }
 
-    /// Whether a datagram with this number and fingerprint has come before.
-    pub(crate) fn is_copy(&self, number: u32, fingerprint: u64) -> bool {
-        self.recent.contains(&(number, fingerprint))
+    /// Whether a datagram with this number and mark has come before.
+    pub(crate) fn is_copy(&self, number: u32, mark: u64) -> bool {
+        self.recent.is_copy(number, mark)
     }
 
     /// What came cannot be counted in the protocol's unit: the next number is taken as it is.
@@ -85,27 +84,23 @@ impl Sequence {
         self.is_broken
     }
 
-    fn start(&mut self, number: u32, units: u32, fingerprint: u64) {
+    fn start(&mut self, number: u32, units: u32, mark: u64) {
         self.holes.clear();
         self.recent.clear();
-        self.advance(number, units, fingerprint);
+        self.advance(number, units, mark);
     }
 
-    fn advance(&mut self, number: u32, units: u32, fingerprint: u64) {
+    fn advance(&mut self, number: u32, units: u32, mark: u64) {
         self.strays = 0;
         self.expected = Some(number.wrapping_add(units));
-        self.remember(number, units, fingerprint);
+        self.remember(number, units, mark);
     }
 
     /// A message without records shares its number with the next one and is no sign of a copy.
-    fn remember(&mut self, number: u32, units: u32, fingerprint: u64) {
-        if units == 0 {
-            return;
+    fn remember(&mut self, number: u32, units: u32, mark: u64) {
+        if units > 0 {
+            self.recent.remember(number, mark);
         }
-        if self.recent.len() == RECENT {
-            self.recent.remove(0);
-        }
-        self.recent.push((number, fingerprint));
     }
 
     fn keep_hole(&mut self, start: u32, length: u32) {
@@ -116,7 +111,7 @@ impl Sequence {
     }
 
     /// A number from before: it fills a hole, or is a copy.
-    fn behind(&mut self, number: u32, units: u32, fingerprint: u64) -> Order {
+    fn behind(&mut self, number: u32, units: u32, mark: u64) -> Order {
         let hole = self.holes.iter().position(|(start, length)| number.wrapping_sub(*start) < *length);
         match hole {
             Some(index) => {
@@ -129,11 +124,11 @@ impl Sequence {
                         self.keep_hole(start, length);
                     }
                 }
-                self.remember(number, units, fingerprint);
+                self.remember(number, units, mark);
                 Order { lost: -i64::from(filled), is_late: true, ..Order::default() }
             }
             None if self.strays + 1 >= STRAYS_MOST => {
-                self.start(number, units, fingerprint);
+                self.start(number, units, mark);
                 Order { is_restart: true, ..Order::default() }
             }
             None => {
@@ -163,11 +158,11 @@ mod tests {
         let mut sequence = Sequence::default();
         let (mut orders, mut came_twice) = (Vec::new(), 0);
         for (number, units) in numbers {
-            let fingerprint = u64::from(*number);
-            if sequence.is_copy(*number, fingerprint) {
+            let mark = u64::from(*number);
+            if sequence.is_copy(*number, mark) {
                 came_twice += 1;
             } else {
-                orders.push(sequence.observe(*number, *units, None, fingerprint));
+                orders.push(sequence.observe(*number, *units, None, mark));
             }
         }
         assert_eq!(orders.iter().map(|order| order.lost).sum::<i64>(), lost);

@@ -7,8 +7,9 @@ use model::{Address, Batch, Protocol};
 
 use crate::Decoder;
 use crate::build::Message;
-use crate::data::{SetOutcome, fingerprint};
+use crate::data::SetOutcome;
 use crate::plan::{Field, VARIABLE};
+use crate::recent::mark;
 use crate::templates::{Defined, Definition};
 
 const V9_HEADER_BYTES: usize = 20;
@@ -50,10 +51,12 @@ impl Decoder {
         let (uptime_ms, export_s, sequence, number) = (header(4)?, header(8)?, header(12)?, header(16)?);
         let index = self.domain(Address::from(source.ip()), source.port(), Protocol::NetflowV9, number, batch)?;
         let domain = &mut self.domains[index];
-        let mark = fingerprint(payload);
+        let mark = mark(payload);
         if domain.sequence.is_copy(sequence, mark) {
             domain.counts.duplicates += 1;
-            return Err(DatagramRefusal::Duplicate);
+            if !self.is_summary {
+                return Err(DatagramRefusal::Duplicate);
+            }
         }
         let order = domain.sequence.observe(sequence, 1, Some(uptime_ms), mark);
         domain.counts.order(order);
@@ -82,7 +85,7 @@ impl Decoder {
                 None => Err(DatagramRefusal::Truncated),
                 Some((message, behind)) => {
                     rest = behind;
-                    self.ipfix_message(received_us, source, message, batch)
+                    self.ipfix_message(received_us, source, message, is_first, batch)
                 }
             };
             match decoded {
@@ -102,6 +105,7 @@ impl Decoder {
         received_us: i64,
         source: SocketAddr,
         message: &[u8],
+        is_first: bool,
         batch: &mut Batch,
     ) -> Result<usize, DatagramRefusal> {
         let header = |at| word(message, at).ok_or(DatagramRefusal::Truncated);
@@ -111,10 +115,13 @@ impl Decoder {
             return Err(DatagramRefusal::Malformed);
         }
         let index = self.domain(Address::from(source.ip()), source.port(), Protocol::Ipfix, number, batch)?;
-        let mark = fingerprint(message);
+        let mark = mark(message);
         if self.domains[index].sequence.is_copy(sequence, mark) {
             self.domains[index].counts.duplicates += 1;
-            return Err(DatagramRefusal::Duplicate);
+            // A summary counts datagrams that come twice; no datagram has reason to say a thing twice.
+            if !self.is_summary || !is_first {
+                return Err(DatagramRefusal::Duplicate);
+            }
         }
         let common = self.message(index, received_us, i64::from(export_s) * 1_000_000, None);
         let outcome = self.sets(index, body, &common, batch);
@@ -148,6 +155,10 @@ impl Decoder {
             }
             self.ledger.sets_seen += 1;
             if length < SET_HEADER_BYTES || length > body.len() {
+                if length > body.len() && id < TEMPLATE_ID_LEAST {
+                    // What is whole of it is as good as any other definition.
+                    self.read_definitions(index, id, &body[SET_HEADER_BYTES..], message, batch);
+                }
                 self.skip_set(index, SetSkip::Malformed);
                 outcome.is_undecodable = true;
                 break;
@@ -170,22 +181,32 @@ impl Decoder {
         budget: &mut usize,
         batch: &mut Batch,
     ) -> SetOutcome {
-        let is_ipfix = self.domains[index].protocol == Protocol::Ipfix;
-        let defined = match (id, is_ipfix) {
-            (0, false) | (2, true) => self.templates(index, body, message, false, batch),
-            (1, false) | (3, true) => self.templates(index, body, message, true, batch),
-            _ if id >= TEMPLATE_ID_LEAST => return self.data_set(index, id, body, message, budget, batch),
-            _ => {
-                self.skip_set(index, SetSkip::Reserved);
-                return SetOutcome::default();
-            }
-        };
-        match defined {
-            Ok(()) => self.ledger.sets_decoded += 1,
-            Err(TemplateFault::Malformed) => self.skip_set(index, SetSkip::Malformed),
-            Err(TemplateFault::Invalid) => self.skip_set(index, SetSkip::InvalidTemplate),
+        if id >= TEMPLATE_ID_LEAST {
+            return self.data_set(index, id, body, message, budget, batch);
+        }
+        match self.read_definitions(index, id, body, message, batch) {
+            None => self.skip_set(index, SetSkip::Reserved),
+            Some(Ok(())) => self.ledger.sets_decoded += 1,
+            Some(Err(TemplateFault::Malformed)) => self.skip_set(index, SetSkip::Malformed),
+            Some(Err(TemplateFault::Invalid)) => self.skip_set(index, SetSkip::InvalidTemplate),
         }
         SetOutcome::default()
+    }
+
+    /// The definitions of a set of templates; `None` for any other set.
+    fn read_definitions(
+        &mut self,
+        index: usize,
+        id: u16,
+        body: &[u8],
+        message: &Message,
+        batch: &mut Batch,
+    ) -> Option<Result<(), TemplateFault>> {
+        match (id, self.domains[index].protocol == Protocol::Ipfix) {
+            (0, false) | (2, true) => Some(self.templates(index, body, message, false, batch)),
+            (1, false) | (3, true) => Some(self.templates(index, body, message, true, batch)),
+            _ => None,
+        }
     }
 
     /// The definitions of a template set; one that is cut off leaves nothing behind.
@@ -216,7 +237,9 @@ impl Decoder {
             }
             .ok_or(TemplateFault::Malformed)?;
             *(if is_options { &mut self.summary.option_templates } else { &mut self.summary.templates }) += 1;
-            let definition = Definition { fields, scopes, is_options, export_us: message.export_us };
+            // Version 9 has no variable length (RFC 3954): 65535 would be a length that no datagram holds.
+            let is_usable = is_ipfix || fields.iter().all(|field| field.length != VARIABLE);
+            let definition = Definition { fields, scopes, is_options, is_usable, export_us: message.export_us };
             is_invalid |= id < TEMPLATE_ID_LEAST || !self.define(index, id, definition, message, batch);
         }
         if is_invalid { Err(TemplateFault::Invalid) } else { Ok(()) }
@@ -224,11 +247,6 @@ impl Decoder {
 
     /// Takes a definition in; gives whether it can be used.
     fn define(&mut self, index: usize, id: u16, definition: Definition, message: &Message, batch: &mut Batch) -> bool {
-        let is_v9 = self.domains[index].protocol == Protocol::NetflowV9;
-        // Version 9 has no variable length (RFC 3954): 65535 would be a length that no datagram holds.
-        if is_v9 && definition.fields.iter().any(|field| field.length == VARIABLE) {
-            return false;
-        }
         match self.domains[index].templates.define(id, definition, message.received_us, &self.settings) {
             Defined::Changed => {
                 self.decode_held(index, id, batch);

@@ -1,5 +1,7 @@
 //! The templates of a domain: defined, redefined, expired, forgotten; always bounded.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use model::time::SECOND_US;
 use serde::{Deserialize, Serialize};
@@ -11,7 +13,7 @@ use crate::settings::DecodeSettings;
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     pub(crate) definition: Definition,
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     /// Time of reception of the last definition.
     refreshed_us: i64,
     used_us: i64,
@@ -27,6 +29,8 @@ pub(crate) struct Definition {
     /// Leading fields that are scopes; 0 for a data template.
     pub(crate) scopes: u16,
     pub(crate) is_options: bool,
+    /// Its protocol allows what it says.
+    pub(crate) is_usable: bool,
     /// Export time of the message that defined it.
     pub(crate) export_us: i64,
 }
@@ -46,10 +50,12 @@ pub(crate) enum Defined {
 
 /// How a data set's template stands.
 pub(crate) enum Lookup<'a> {
-    Found(&'a mut Template),
+    Found(&'a Template),
     Missing,
     Expired,
     Quarantined,
+    /// Defined, but so that it cannot be used: that is no reason to wait for it.
+    Invalid,
 }
 
 /// The templates of one domain.
@@ -62,22 +68,25 @@ pub(crate) struct Templates {
 
 impl Templates {
     /// Takes a definition in; data and options templates share their ids.
-    pub(crate) fn define(&mut self, id: u16, definition: Definition, now_us: i64, settings: &DecodeSettings) -> Defined {
-        if definition.fields.len() > settings.fields_per_template {
-            return Defined::Invalid;
+    ///
+    /// One that cannot be used replaces the one before it too: its data must not be read by the old one.
+    pub(crate) fn define(&mut self, id: u16, mut definition: Definition, now_us: i64, settings: &DecodeSettings) -> Defined {
+        if !definition.is_usable || definition.fields.len() > settings.fields_per_template {
+            definition.fields = Vec::new();
         }
         if let Some(template) = self.by_id.get_mut(&id) {
             let same = template.definition.fields == definition.fields && template.definition.scopes == definition.scopes;
             if same && template.definition.is_options == definition.is_options {
                 template.refreshed_us = now_us;
                 template.definition.export_us = template.definition.export_us.max(definition.export_us);
-                return Defined::Refreshed;
+                return if template.plan.is_empty() { Defined::Invalid } else { Defined::Refreshed };
             }
             if definition.export_us < template.definition.export_us {
                 return Defined::Outdated;
             }
         }
-        let Some(plan) = Plan::compile(&definition.fields) else { return Defined::Invalid };
+        let plan = Arc::new(Plan::compile(&definition.fields).unwrap_or_default());
+        let is_usable = !plan.is_empty();
         let (minute_us, redefinitions) = match self.by_id.get(&id) {
             Some(before) if now_us - before.minute_us < 60 * SECOND_US => (before.minute_us, before.redefinitions + 1),
             Some(_) => (now_us, 1),
@@ -87,7 +96,7 @@ impl Templates {
             self.forget_one();
         }
         self.by_id.insert(id, Template { definition, plan, refreshed_us: now_us, used_us: now_us, minute_us, redefinitions });
-        Defined::Changed
+        if is_usable { Defined::Changed } else { Defined::Invalid }
     }
 
     /// The template of a data set.
@@ -101,6 +110,9 @@ impl Templates {
             return Lookup::Quarantined;
         }
         template.used_us = now_us;
+        if template.plan.is_empty() {
+            return Lookup::Invalid;
+        }
         Lookup::Found(template)
     }
 

@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::sample::{DataSource, FlowSample};
+use crate::recent::Recent;
 
 /// A step back of more than this is an agent that started over, not a late datagram.
 const REORDER_MAX: u32 = 64;
@@ -36,6 +37,7 @@ pub(crate) struct Order {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sequences {
     last: Option<Last>,
+    recent: Recent,
     flows: HashMap<DataSource, FlowSource>,
     counters: HashMap<DataSource, u32>,
 }
@@ -48,7 +50,7 @@ struct Last {
     seen: u64,
     /// Numbers since the first: one before it was never counted as lost.
     span: u32,
-    /// Steps back that no restart explains.
+    /// Steps back that no restart explains, and numbers that came twice with other bytes.
     contradictions: u32,
 }
 
@@ -78,7 +80,11 @@ struct FlowSource {
 
 impl Sequences {
     /// Places a datagram among those before it.
-    pub(crate) fn datagram(&mut self, sequence: u32, uptime_ms: u32) -> Order {
+    ///
+    /// A number that came before with other bytes is no copy: several senders say that they are the same agent.
+    pub(crate) fn datagram(&mut self, sequence: u32, uptime_ms: u32, mark: u64) -> Order {
+        let is_duplicate = self.recent.is_copy(sequence, mark);
+        self.recent.remember(sequence, mark);
         let Some(last) = &mut self.last else {
             self.last = Some(Last { sequence, uptime_ms, seen: 1, span: 0, contradictions: 0 });
             return Order::default();
@@ -91,9 +97,10 @@ impl Sequences {
         let is_loss_unknown = last.contradictions > CONTRADICTIONS_MAX;
         if behind < REORDER_MAX && !is_clock_back {
             let bit = 1u64 << behind;
-            let is_duplicate = last.seen & bit != 0;
+            let came_before = last.seen & bit != 0;
             last.seen |= bit;
-            let lost = -i64::from(!is_duplicate && behind <= last.span && !is_loss_unknown);
+            last.contradictions += u32::from(came_before && !is_duplicate);
+            let lost = -i64::from(!came_before && behind <= last.span && !is_loss_unknown);
             return Order { lost, is_loss_unknown, is_late: true, is_duplicate, is_restart: false };
         }
         let is_anew = ahead > GAP_MAX || is_clock_back;

@@ -6,6 +6,7 @@ use sflow_parser::models::{CounterData, FlowData, SampleData};
 
 use super::*;
 use crate::header::{self, HeaderKind};
+use crate::recent::mark;
 
 /// Words to bytes.
 fn words(words: &[u32]) -> Vec<u8> {
@@ -63,7 +64,7 @@ struct Reader {
 impl Reader {
     fn read(&mut self, payload: &[u8]) -> Option<(Order, Outcome)> {
         let datagram = Datagram::read(payload)?;
-        let order = self.sequences.datagram(datagram.sequence, datagram.uptime_ms);
+        let order = self.sequences.datagram(datagram.sequence, datagram.uptime_ms, mark(payload));
         let context = Context {
             exporter: ExporterId(1),
             received_us: 1_000_000,
