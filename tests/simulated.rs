@@ -244,3 +244,22 @@ fn replaying_again_gives_the_same_rows() {
     succeed(again.arg("--config").arg(replayed.folder.path().join("peerscope.toml")));
     assert_eq!(replayed.links(), before);
 }
+
+#[test]
+fn the_sample_captures_are_what_their_scenarios_make() {
+    for name in ["next_hop_only", "sampled_v9"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |ending: &str| folder.path().join(format!("{name}.{ending}"));
+        let mut simulate = peerscope(&["simulate", "capture"]);
+        simulate.arg(checkout("samples/scenarios").join(format!("{name}.toml"))).arg("--output").arg(path("pcap"));
+        succeed(simulate.arg("--truth").arg(path("truth.json")).arg("--config-output").arg(path("toml")));
+        for ending in ["pcap", "truth.json", "toml", "customers.txt"] {
+            let sample = checkout("samples/captures").join(format!("{name}.{ending}"));
+            assert!(
+                std::fs::read(path(ending)).unwrap() == std::fs::read(&sample).unwrap(),
+                "{} is out of date",
+                sample.display()
+            );
+        }
+    }
+}

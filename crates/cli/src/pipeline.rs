@@ -18,16 +18,21 @@ use peering::{Inventory, Resolver};
 const BATCH_RECORDS: usize = 256;
 
 /// What all workers share, immutable.
-pub(crate) struct Shared {
-    pub(crate) decode: DecodeSettings,
-    pub(crate) sampling_rules: Vec<SamplingRule>,
-    pub(crate) table: Arc<attribute::Table>,
-    pub(crate) inventory: Arc<Inventory>,
-    pub(crate) measure: MeasureSettings,
+pub struct Shared {
+    /// Bounds of decoding.
+    pub decode: DecodeSettings,
+    /// Configured sampling rates.
+    pub sampling_rules: Vec<SamplingRule>,
+    /// Prefix lists, compiled.
+    pub table: Arc<attribute::Table>,
+    /// Ports and connections.
+    pub inventory: Arc<Inventory>,
+    /// Bounds of measuring.
+    pub measure: MeasureSettings,
 }
 
 /// A worker's whole state.
-pub(crate) struct Worker {
+pub struct Worker {
     decoder: Decoder,
     attributor: Attributor,
     resolver: Resolver,
@@ -41,7 +46,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// A worker with empty state.
-    pub(crate) fn new(shared: &Shared) -> Worker {
+    pub fn new(shared: &Shared) -> Worker {
         Worker {
             decoder: Decoder::new(shared.decode.clone(), shared.sampling_rules.clone()),
             attributor: Attributor::new(shared.table.clone()),
@@ -56,7 +61,7 @@ impl Worker {
     }
 
     /// Takes a datagram in.
-    pub(crate) fn datagram(&mut self, received_us: i64, source: SocketAddr, payload: &[u8]) {
+    pub fn datagram(&mut self, received_us: i64, source: SocketAddr, payload: &[u8]) {
         self.decoder.datagram(received_us, source, payload, &mut self.batch);
         if self.batch.records.len() >= BATCH_RECORDS {
             self.carry();
@@ -64,12 +69,12 @@ impl Worker {
     }
 
     /// Counts a datagram that was refused before decoding.
-    pub(crate) fn refuse(&mut self, reason: DatagramRefusal) {
+    pub fn refuse(&mut self, reason: DatagramRefusal) {
         self.decoder.refuse(reason);
     }
 
     /// Hands over what was counted since the last time.
-    pub(crate) fn take(&mut self, now_us: i64, kernel_drops: u64) -> Delta {
+    pub fn take(&mut self, now_us: i64, kernel_drops: u64) -> Delta {
         self.decoder.advance(now_us);
         self.carry();
         let mut health: Vec<ExporterHealth> = Vec::new();
@@ -78,19 +83,19 @@ impl Worker {
     }
 
     /// The worker's balances so far.
-    pub(crate) fn ledger(&self) -> Ledger {
+    pub fn ledger(&self) -> Ledger {
         let mut ledger = self.decoder.ledger().clone();
         ledger.merge(&self.resolved);
         ledger
     }
 
     /// The decoder, to save and restore its state.
-    pub(crate) fn decoder(&mut self) -> &mut Decoder {
+    pub fn decoder(&mut self) -> &mut Decoder {
         &mut self.decoder
     }
 
     /// The resolver, for what it has seen.
-    pub(crate) fn resolver(&self) -> &Resolver {
+    pub fn resolver(&self) -> &Resolver {
         &self.resolver
     }
 

@@ -1,0 +1,44 @@
+//! The program `peerscope`: settings, wiring, one file a command.
+//!
+//! The only crate that knows all stages. [`pipeline`] carries datagrams through decode, attribute,
+//! resolve and measure; [`owner`] merges what the workers counted and hands rows to the store;
+//! [`commands`] has one file a command.
+
+mod clock;
+mod collector;
+mod commands;
+mod configuration;
+mod connections;
+mod failure;
+mod links_report;
+mod lists;
+mod output;
+mod owner;
+pub mod pipeline;
+mod saved;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Flow telemetry of networks that peer with Microsoft (AS8075): bandwidth of every connection, from
+/// NetFlow, IPFIX and sFlow, in Parquet files.
+#[derive(Parser)]
+#[command(name = "peerscope", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    match Arguments::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("peerscope: {failure}");
+            failure.exit_code()
+        }
+    }
+}
