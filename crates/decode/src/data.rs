@@ -11,7 +11,6 @@ use crate::fields::{SLOTS, Slot, SlotSet, Values};
 use crate::held::HeldSet;
 use crate::plan::{Plan, Texts};
 use crate::sampling::Samplers;
-use crate::settings::ExporterRules;
 use crate::templates::Lookup;
 
 /// What a data set came to.
@@ -31,14 +30,8 @@ struct Set<'a> {
     is_options: bool,
 }
 
-/// A record as its plan has read it.
-#[derive(Clone, Copy)]
-struct Read<'a> {
-    template: u16,
-    slots: SlotSet,
-    values: &'a Values,
-    texts: Texts<'a>,
-}
+/// A record of fewer bytes than this may be padding, if it is all zeros to the end of the set.
+const PADDING_LESS_THAN: usize = 4;
 
 const UNDECODABLE: SetOutcome = SetOutcome { records: 0, is_undecodable: true };
 
@@ -95,9 +88,10 @@ impl Decoder {
         budget: &mut usize,
         batch: &mut Batch,
     ) -> SetOutcome {
-        let &Set { domain: index, id, plan, is_options } = set;
+        let &Set { domain: index, plan, is_options, .. } = set;
         let mut outcome = SetOutcome::default();
         let mut values = Values([0; SLOTS]);
+        let mut tally = Tally::default();
         while body.len() >= plan.record_bytes {
             if *budget == 0 {
                 self.domains[index].counts.refuse("records_over_limit", 1);
@@ -109,9 +103,7 @@ impl Decoder {
                 self.summary.malformed += 1;
                 break;
             };
-            let is_padding =
-                body[..length].iter().all(|byte| *byte == 0) && body[length..].iter().all(|byte| *byte == 0) && length < 4;
-            if is_padding {
+            if length < PADDING_LESS_THAN && body.iter().all(|byte| *byte == 0) {
                 break;
             }
             *budget -= 1;
@@ -119,54 +111,70 @@ impl Decoder {
             if is_options {
                 self.options_record(index, plan.slots, &values, texts, batch);
             } else {
-                self.data_record(index, &Read { template: id, slots: plan.slots, values: &values, texts }, message, batch);
+                self.data_record(set, &values, texts, message, &mut tally, batch);
             }
             body = &body[length..];
         }
         if body.iter().any(|byte| *byte != 0) && body.len() < plan.record_bytes {
             self.domains[index].counts.refuse("nonzero_padding", 1);
         }
+        self.settle(index, &tally, message.received_us);
         outcome
     }
 
-    fn data_record(&mut self, index: usize, read: &Read<'_>, message: &Message, batch: &mut Batch) {
-        let Read { template, slots, values, texts } = *read;
-        self.summarize(slots, values);
-        let domain = &mut self.domains[index];
+    /// Makes a record in place, at the end of the batch; one that is refused is taken off again.
+    #[inline]
+    fn data_record(
+        &mut self,
+        set: &Set<'_>,
+        values: &Values,
+        texts: Texts<'_>,
+        message: &Message,
+        tally: &mut Tally,
+        batch: &mut Batch,
+    ) {
+        let slots = set.plan.slots;
+        if self.is_summary {
+            self.summarize(slots, values);
+        }
+        let domain = &mut self.domains[set.domain];
         let exporter = &self.exporters[domain.exporter];
-        let mut record = Record { exporter: exporter.id, domain: domain.number, ..Record::default() };
-        let packet_bytes = self.settings.packet_bytes;
         // An update carries what passed since the last one; the totals at the end repeat it.
         let event = values.get(Slot::FirewallEvent);
         domain.has_updates |= event == 5;
-        let is_repeated = event == 2 && domain.has_updates;
-        let built = build::build(slots, values, texts, message, &mut domain.clock, packet_bytes, &mut record);
-        let built = if is_repeated { Err(NoRecord::NotTraffic) } else { built };
-        if let Err(reason) = built {
-            return self.refuse_record(index, reason);
+        if event == 2 && domain.has_updates {
+            return self.refuse_record(set.domain, NoRecord::NotTraffic);
         }
-        record.sampling = sampling(slots, values, &exporter.samplers, &exporter.rules, template, &record);
-        let reversed = reverse(slots, values, &record);
-        self.emit(index, record, message.received_us, batch);
-        if let Some(record) = reversed {
-            let counts = &mut self.domains[index].counts;
-            (counts.bytes, counts.packets) = (counts.bytes + record.bytes, counts.packets + record.packets);
-            batch.records.push(record);
+        batch.records.push(Record { exporter: exporter.id, domain: domain.number, ..Record::default() });
+        let Some(record) = batch.records.last_mut() else { return };
+        let built = build::build(slots, values, texts, message, &mut domain.clock, self.settings.packet_bytes, record);
+        if let Err(reason) = built {
+            batch.records.pop();
+            return self.refuse_record(set.domain, reason);
+        }
+        let stated = tally.sampling.find(set, values, &exporter.samplers, record);
+        record.sampling = exporter.rules.apply(record, stated);
+        tally.add(record);
+        if let Some(reversed) = reverse(slots, values, record) {
+            tally.add_reversed(&reversed);
+            batch.records.push(reversed);
         }
     }
 
-    /// Counts a record and hands it on; the measured timeout comes from it too.
-    pub(crate) fn emit(&mut self, index: usize, record: Record, received_us: i64, batch: &mut Batch) {
+    /// Counts the records of a set; the measured timeout comes from the longest of them.
+    pub(crate) fn settle(&mut self, index: usize, tally: &Tally, received_us: i64) {
+        if tally.records == 0 {
+            return;
+        }
         let domain = &mut self.domains[index];
-        domain.timeout.observe(record.end_us - record.start_us, received_us);
+        domain.timeout.observe(tally.longest_us, received_us);
         let counts = &mut domain.counts;
-        counts.records += 1;
-        counts.bytes += record.bytes;
-        counts.packets += record.packets;
-        counts.output_unknown += u64::from(record.output == 0);
-        counts.rate_unknown += u64::from(!record.sampling.is_known());
-        self.ledger.records += 1;
-        batch.records.push(record);
+        counts.records += tally.records;
+        counts.bytes = counts.bytes.saturating_add(tally.bytes);
+        counts.packets = counts.packets.saturating_add(tally.packets);
+        counts.output_unknown += tally.output_unknown;
+        counts.rate_unknown += tally.rate_unknown;
+        self.ledger.records += tally.records;
     }
 
     fn refuse_record(&mut self, index: usize, reason: NoRecord) {
@@ -195,24 +203,63 @@ impl Decoder {
     }
 }
 
-/// The rate of a record: its own elements, its sampler, its scope, then the configuration.
-fn sampling(
-    slots: SlotSet,
-    values: &Values,
-    samplers: &Samplers,
-    rules: &ExporterRules,
-    template: u16,
-    record: &Record,
-) -> Sampling {
-    let mut stated = record_sampling(slots, values);
-    if !stated.is_known() && !samplers.is_empty() {
-        let names_sampler = slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId);
-        if names_sampler {
-            stated = samplers.by_id(record.domain, values.either(Slot::SamplerId, Slot::SelectorId));
-        }
-        if !stated.is_known() {
-            stated = samplers.by_scope(record.domain, template, record.input, record.output);
-        }
+/// What the records of one set add up to.
+#[derive(Default)]
+pub(crate) struct Tally {
+    records: u64,
+    bytes: u64,
+    packets: u64,
+    output_unknown: u64,
+    rate_unknown: u64,
+    longest_us: i64,
+    sampling: SamplingMemo,
+}
+
+impl Tally {
+    #[inline]
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.records += 1;
+        self.output_unknown += u64::from(record.output == 0);
+        self.rate_unknown += u64::from(!record.sampling.is_known());
+        self.longest_us = self.longest_us.max(record.end_us - record.start_us);
+        self.add_reversed(record);
     }
-    rules.apply(record, stated)
+
+    /// The reverse half of a biflow is part of a record that was counted.
+    fn add_reversed(&mut self, record: &Record) {
+        self.bytes = self.bytes.saturating_add(record.bytes);
+        self.packets = self.packets.saturating_add(record.packets);
+    }
+}
+
+/// The rate that was found last in a set: samplers do not change within one.
+#[derive(Default)]
+struct SamplingMemo {
+    last: Option<([u64; 2], Sampling)>,
+}
+
+impl SamplingMemo {
+    /// What the exporter says of a record's rate: its own elements, its sampler, its scope.
+    #[inline]
+    fn find(&mut self, set: &Set<'_>, values: &Values, samplers: &Samplers, record: &Record) -> Sampling {
+        let slots = set.plan.slots;
+        let stated = record_sampling(slots, values);
+        if stated.is_known() || samplers.is_empty() {
+            return stated;
+        }
+        let names_sampler = slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId);
+        let id = values.either(Slot::SamplerId, Slot::SelectorId);
+        let key = [id, u64::from(record.input) << 32 | u64::from(record.output)];
+        if let Some((of, found)) = self.last
+            && of == key
+        {
+            return found;
+        }
+        let mut found = if names_sampler { samplers.by_id(record.domain, id) } else { Sampling::default() };
+        if !found.is_known() {
+            found = samplers.by_scope(record.domain, set.id, record.input, record.output);
+        }
+        self.last = Some((key, found));
+        found
+    }
 }

@@ -8,9 +8,12 @@ use model::{Address, Batch, Protocol, Record, Sampling, SamplingOrigin, TimeSour
 use crate::Decoder;
 use crate::build::by_uptime;
 use crate::clock::Correction;
+use crate::data::Tally;
 use crate::recent::mark;
 
 const HEADER_BYTES: usize = 24;
+/// A record of version 5, and what of version 7's is the same.
+const RECORD_BYTES: usize = 48;
 
 /// The layout of a version's record.
 struct Layout {
@@ -18,14 +21,17 @@ struct Layout {
     record_bytes: usize,
 }
 
+#[inline]
 fn word(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
+#[inline]
 fn half(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_be_bytes)
 }
 
+#[inline]
 fn byte(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
 }
@@ -40,7 +46,7 @@ impl Decoder {
         batch: &mut Batch,
     ) -> Result<(), DatagramRefusal> {
         let layout = match payload[1] {
-            5 => Layout { protocol: Protocol::NetflowV5, record_bytes: 48 },
+            5 => Layout { protocol: Protocol::NetflowV5, record_bytes: RECORD_BYTES },
             _ => Layout { protocol: Protocol::NetflowV7, record_bytes: 52 },
         };
         if payload.len() < HEADER_BYTES {
@@ -78,20 +84,34 @@ impl Decoder {
         self.ledger.sets_decoded += 1;
         let stated =
             if layout.protocol == Protocol::NetflowV5 { header_sampling(half(payload, 22)) } else { Sampling::default() };
-        let times = Times { received_us, export_us, uptime_ms, correction };
+        let times = Times { export_us, uptime_ms, correction };
+        let mut tally = Tally::default();
         for bytes in payload[HEADER_BYTES..].chunks_exact(layout.record_bytes).take(taken) {
-            self.record_5(index, bytes, stated, &times, batch);
+            // Version 7 has 4 bytes more behind, which say nothing of the traffic.
+            if let Some(bytes) = bytes.first_chunk() {
+                self.record_5(index, bytes, stated, &times, &mut tally, batch);
+            }
         }
+        self.settle(index, &tally, received_us);
         Ok(())
     }
 
-    fn record_5(&mut self, index: usize, bytes: &[u8], stated: Sampling, times: &Times, batch: &mut Batch) {
-        let domain = &mut self.domains[index];
+    #[inline]
+    fn record_5(
+        &mut self,
+        index: usize,
+        bytes: &[u8; RECORD_BYTES],
+        stated: Sampling,
+        times: &Times,
+        tally: &mut Tally,
+        batch: &mut Batch,
+    ) {
+        let domain = &self.domains[index];
         let exporter = &self.exporters[domain.exporter];
         let end_us = by_uptime(times.export_us, times.uptime_ms, word(bytes, 28));
         let start_us = by_uptime(times.export_us, times.uptime_ms, word(bytes, 24)).min(end_us);
         let (start_us, end_us, time_source) = times.correction.event(start_us, end_us, TimeSource::Uptime);
-        let mut record = Record {
+        batch.records.push(Record {
             source: Address::from_v4_bits(word(bytes, 0)),
             destination: Address::from_v4_bits(word(bytes, 4)),
             next_hop: Address::from_v4_bits(word(bytes, 8)),
@@ -113,19 +133,21 @@ impl Decoder {
             exporter: exporter.id,
             domain: domain.number,
             ..Record::default()
-        };
-        record.sampling = exporter.rules.apply(&record, stated);
-        self.summary.data_records += 1;
-        self.summary.ipv4 += 1;
-        self.summary.bytes += record.bytes;
-        self.summary.packets += record.packets;
-        self.emit(index, record, times.received_us, batch);
+        });
+        let Some(record) = batch.records.last_mut() else { return };
+        record.sampling = exporter.rules.apply(record, stated);
+        tally.add(record);
+        if self.is_summary {
+            self.summary.data_records += 1;
+            self.summary.ipv4 += 1;
+            self.summary.bytes += record.bytes;
+            self.summary.packets += record.packets;
+        }
     }
 }
 
 /// What the records of a datagram have in common.
 struct Times {
-    received_us: i64,
     export_us: i64,
     uptime_ms: u32,
     correction: Correction,

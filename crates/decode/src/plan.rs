@@ -17,15 +17,29 @@ pub(crate) struct Field {
     pub(crate) scope_type: u16,
 }
 
+/// Bytes that a load reads at once.
+const WORD_BYTES: usize = 8;
+
 /// A load of up to 8 bytes, big-endian, into a slot.
 #[derive(Clone, Copy, Debug)]
 struct Load {
-    /// Offset in the record; of a variable-length template, the number of the field.
+    /// Offset in a record of fixed length; else the number of the field.
     at: u16,
-    /// Bytes into the field, for the second half of an address.
+    /// Bytes into a field of a record of variable length, for the second half of an address.
     skip: u8,
-    length: u8,
+    /// Bits of the word that do not belong to the value.
+    shift: u8,
     slot: Slot,
+}
+
+impl Load {
+    fn new(at: u16, skip: u8, length: u8, slot: Slot) -> Load {
+        Load { at, skip, shift: 64 - 8 * length.clamp(1, 8), slot }
+    }
+
+    fn length(self) -> usize {
+        WORD_BYTES - usize::from(self.shift / 8)
+    }
 }
 
 /// What packet bytes a field holds.
@@ -112,13 +126,14 @@ impl Plan {
             return;
         };
         self.slots.insert(slot);
-        match slot_low(slot) {
-            Some(low) => {
-                self.slots.insert(low);
-                self.loads.push(Load { at, skip: 0, length: 8, slot });
-                self.loads.push(Load { at, skip: 8, length: 8, slot: low });
-            }
-            None => self.loads.push(Load { at, skip: 0, length: field.length.min(8) as u8, slot }),
+        let Some(low) = slot_low(slot) else {
+            return self.loads.push(Load::new(at, 0, field.length.min(8) as u8, slot));
+        };
+        self.slots.insert(low);
+        self.loads.push(Load::new(at, 0, 8, slot));
+        match at.checked_add(8) {
+            Some(second) if self.lengths.is_none() => self.loads.push(Load::new(second, 0, 8, low)),
+            _ => self.loads.push(Load::new(at, 8, 8, low)),
         }
     }
 
@@ -127,9 +142,19 @@ impl Plan {
     #[inline]
     pub(crate) fn read<'a>(&self, bytes: &'a [u8], values: &mut Values) -> Option<(usize, Texts<'a>)> {
         match &self.lengths {
+            None if bytes.len() >= self.record_bytes + WORD_BYTES => {
+                // Whole words can be read, whatever the length of the value.
+                for load in &self.loads {
+                    let at = usize::from(load.at);
+                    if let Some(word) = bytes[at..].first_chunk::<WORD_BYTES>() {
+                        values.0[load.slot as usize] = u64::from_be_bytes(*word) >> load.shift;
+                    }
+                }
+                Some((self.record_bytes, self.fixed_texts(bytes)))
+            }
             None if bytes.len() >= self.record_bytes => {
                 for load in &self.loads {
-                    values.0[load.slot as usize] = load_bytes(bytes, usize::from(load.at) + usize::from(load.skip), load.length);
+                    values.0[load.slot as usize] = load_bytes(bytes, usize::from(load.at), load.length());
                 }
                 Some((self.record_bytes, self.fixed_texts(bytes)))
             }
@@ -138,7 +163,11 @@ impl Plan {
         }
     }
 
+    #[inline]
     fn fixed_texts<'a>(&self, bytes: &'a [u8]) -> Texts<'a> {
+        if self.section.is_none() && self.name.is_none() {
+            return Texts::default();
+        }
         let field = |index: u16| {
             let at = usize::from(self.offsets[usize::from(index)]);
             bytes.get(at..at + usize::from(self.field_lengths[usize::from(index)]))
@@ -155,7 +184,7 @@ impl Plan {
             let length = if *declared == VARIABLE { variable_length(bytes, &mut at)? } else { usize::from(*declared) };
             let field = bytes.get(at..at.checked_add(length)?)?;
             while let Some(load) = loads.next_if(|load| usize::from(load.at) == index) {
-                let wanted = if *declared == VARIABLE { length.min(8) as u8 } else { load.length };
+                let wanted = if *declared == VARIABLE { length.min(WORD_BYTES) } else { load.length() };
                 let is_valid = load.skip > 0 || is_length_valid(load.slot, length as u16);
                 values.0[load.slot as usize] = if is_valid { load_bytes(field, usize::from(load.skip), wanted) } else { 0 };
             }
@@ -196,17 +225,9 @@ fn variable_length(bytes: &[u8], at: &mut usize) -> Option<usize> {
     Some(usize::from(u16::from_be_bytes([long[0], long[1]])))
 }
 
-/// Up to 8 bytes, big-endian: one load of 8 and a shift, except at the end of the datagram.
-#[inline]
-fn load_bytes(bytes: &[u8], at: usize, length: u8) -> u64 {
-    if length == 0 {
-        return 0;
-    }
-    let shift = 64 - 8 * u32::from(length.min(8));
-    match bytes.get(at..at + 8).and_then(|word| <[u8; 8]>::try_from(word).ok()) {
-        Some(word) => u64::from_be_bytes(word) >> shift,
-        None => bytes.iter().skip(at).take(usize::from(length)).fold(0, |value, byte| value << 8 | u64::from(*byte)),
-    }
+/// Up to 8 bytes, big-endian.
+fn load_bytes(bytes: &[u8], at: usize, length: usize) -> u64 {
+    bytes.iter().skip(at).take(length).fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

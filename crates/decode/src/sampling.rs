@@ -1,5 +1,7 @@
 //! Samplers: the rates that options data tell, and which of them is a record's.
 
+use std::hash::Hash;
+
 use hashbrown::HashMap;
 use model::{Sampling, SamplingOrigin};
 use serde::{Deserialize, Serialize};
@@ -8,12 +10,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Samplers {
     /// By domain and sampler id (elements 48, 302).
-    by_id: Vec<((u32, u64), Rate)>,
-    by_interface: Vec<((u32, u32), Rate)>,
-    by_template: Vec<((u32, u16), Rate)>,
-    by_domain: Vec<(u32, Rate)>,
-    #[serde(skip)]
-    index: HashMap<(u32, u64), Rate>,
+    by_id: HashMap<(u32, u64), Rate>,
+    /// By sampler id alone, of the domain that told of it first.
+    by_id_anywhere: HashMap<u64, (u32, Rate)>,
+    by_interface: HashMap<(u32, u32), Rate>,
+    by_template: HashMap<(u32, u16), Rate>,
+    by_domain: HashMap<u32, Rate>,
     /// Samplers that did not fit.
     pub(crate) overflow: u64,
 }
@@ -30,47 +32,38 @@ pub(crate) struct Scope {
 }
 
 impl Samplers {
-    /// Learns a rate.
+    /// Learns a rate; when there are too many, only those already known still change.
     pub(crate) fn learn(&mut self, domain: u32, scope: Scope, rate: Rate, most: usize) {
-        if self.by_id.len() + self.by_interface.len() + self.by_template.len() >= most {
-            self.overflow += 1;
-            return;
-        }
-        if let Some(id) = scope.sampler {
-            put(&mut self.by_id, (domain, id), rate);
-            self.index.insert((domain, id), rate);
-        } else if let Some(interface) = scope.interface {
-            put(&mut self.by_interface, (domain, interface), rate);
-        } else if let Some(template) = scope.template {
-            put(&mut self.by_template, (domain, template), rate);
-        } else {
-            put(&mut self.by_domain, domain, rate);
-        }
-    }
-
-    /// Brings the index up to date after a restore.
-    pub(crate) fn reindex(&mut self) {
-        self.index = self.by_id.iter().copied().collect();
+        let has_room = self.by_id.len() + self.by_interface.len() + self.by_template.len() + self.by_domain.len() < most;
+        let is_put = match scope {
+            Scope { sampler: Some(id), .. } => {
+                let is_put = put(&mut self.by_id, (domain, id), rate, has_room);
+                if is_put {
+                    let first = self.by_id_anywhere.entry(id).or_insert((domain, rate));
+                    first.1 = if first.0 == domain { rate } else { first.1 };
+                }
+                is_put
+            }
+            Scope { interface: Some(interface), .. } => put(&mut self.by_interface, (domain, interface), rate, has_room),
+            Scope { template: Some(template), .. } => put(&mut self.by_template, (domain, template), rate, has_room),
+            Scope { .. } => put(&mut self.by_domain, domain, rate, has_room),
+        };
+        self.overflow += u64::from(!is_put);
     }
 
     /// The rate of a record that names its sampler: its own domain's, else domain 0's, else the one
     /// that any domain has told (devices send options from another domain than data).
     pub(crate) fn by_id(&self, domain: u32, id: u64) -> Sampling {
-        let found = self.index.get(&(domain, id)).or_else(|| self.index.get(&(0, id)));
-        let elsewhere = || self.by_id.iter().find(|((_, other), _)| *other == id).map(|(_, rate)| rate);
-        known(found.or_else(elsewhere), SamplingOrigin::Sampler)
+        let found = self.by_id.get(&(domain, id)).or_else(|| self.by_id.get(&(0, id)));
+        known(found.or_else(|| self.by_id_anywhere.get(&id).map(|(_, rate)| rate)), SamplingOrigin::Sampler)
     }
 
     /// The rate of a record that names no sampler.
     pub(crate) fn by_scope(&self, domain: u32, template: u16, input: u32, output: u32) -> Sampling {
-        let interface = || {
-            let of = |interface| self.by_interface.iter().find(|((d, i), _)| *d == domain && *i == interface && interface != 0);
-            of(input).or_else(|| of(output)).map(|(_, rate)| rate)
-        };
-        let template = self.by_template.iter().find(|(key, _)| *key == (domain, template)).map(|(_, rate)| rate);
-        let system =
-            || self.by_domain.iter().find(|(d, _)| *d == domain).or_else(|| self.by_domain.iter().find(|(d, _)| *d == 0));
-        let found = template.or_else(interface).or_else(|| system().map(|(_, rate)| rate));
+        let interface = |index: u32| if index == 0 { None } else { self.by_interface.get(&(domain, index)) };
+        let found = self.by_template.get(&(domain, template));
+        let found = found.or_else(|| interface(input)).or_else(|| interface(output));
+        let found = found.or_else(|| self.by_domain.get(&domain)).or_else(|| self.by_domain.get(&0));
         known(found, SamplingOrigin::Options)
     }
 
@@ -80,11 +73,13 @@ impl Samplers {
     }
 }
 
-fn put<K: PartialEq>(entries: &mut Vec<(K, Rate)>, key: K, rate: Rate) {
-    match entries.iter_mut().find(|(other, _)| *other == key) {
-        Some((_, before)) => *before = rate,
-        None => entries.push((key, rate)),
+/// Sets the rate of a key that is known or finds room; gives whether it did.
+fn put<K: Hash + Eq>(rates: &mut HashMap<K, Rate>, key: K, rate: Rate, has_room: bool) -> bool {
+    let is_put = has_room || rates.contains_key(&key);
+    if is_put {
+        rates.insert(key, rate);
     }
+    is_put
 }
 
 fn known(rate: Option<&Rate>, origin: SamplingOrigin) -> Sampling {

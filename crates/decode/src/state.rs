@@ -69,7 +69,6 @@ impl Decoder {
             let Ok(index) = self.exporter(saved.address, saved.port) else { continue };
             let exporter = &mut self.exporters[index];
             exporter.samplers = saved.samplers;
-            exporter.samplers.reindex();
             exporter.interface_names = saved.interface_names.into_iter().take(self.settings.interfaces_per_exporter).collect();
             for domain in saved.domains {
                 self.restore_domain(saved.address, domain);
