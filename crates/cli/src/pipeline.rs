@@ -15,7 +15,7 @@ use peering::{Inventory, Resolver};
 
 /// Records that are carried on together: enough to fetch their table entries ahead, few enough to
 /// stay in the cache.
-const BATCH_RECORDS: usize = 256;
+const BATCH_RECORDS: usize = 64;
 
 /// What all workers share, immutable.
 pub struct Shared {

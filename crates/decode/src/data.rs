@@ -7,7 +7,7 @@ use model::{Batch, Record, Sampling};
 
 use crate::Decoder;
 use crate::build::{self, Message, NoRecord, is_v4, record_sampling, reverse};
-use crate::fields::{SLOTS, Slot, SlotSet, Values};
+use crate::fields::{Slot, SlotSet, Values};
 use crate::held::HeldSet;
 use crate::plan::{Plan, Texts};
 use crate::sampling::Samplers;
@@ -90,7 +90,7 @@ impl Decoder {
     ) -> SetOutcome {
         let &Set { domain: index, plan, is_options, .. } = set;
         let mut outcome = SetOutcome::default();
-        let mut values = Values([0; SLOTS]);
+        let mut values = self.values.take().unwrap_or_default();
         let mut tally = Tally::default();
         while body.len() >= plan.record_bytes {
             if *budget == 0 {
@@ -119,6 +119,8 @@ impl Decoder {
             self.domains[index].counts.refuse("nonzero_padding", 1);
         }
         self.settle(index, &tally, message.received_us);
+        plan.clear(&mut values);
+        self.values = Some(values);
         outcome
     }
 
@@ -232,10 +234,11 @@ impl Tally {
     }
 }
 
-/// The rate that was found last in a set: samplers do not change within one.
+/// The rates that were found last in a set: samplers do not change within one.
 #[derive(Default)]
 struct SamplingMemo {
-    last: Option<([u64; 2], Sampling)>,
+    by_id: Option<(u64, Sampling)>,
+    by_scope: Option<([u32; 2], Sampling)>,
 }
 
 impl SamplingMemo {
@@ -247,19 +250,23 @@ impl SamplingMemo {
         if stated.is_known() || samplers.is_empty() {
             return stated;
         }
-        let names_sampler = slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId);
-        let id = values.either(Slot::SamplerId, Slot::SelectorId);
-        let key = [id, u64::from(record.input) << 32 | u64::from(record.output)];
-        if let Some((of, found)) = self.last
-            && of == key
-        {
-            return found;
+        if slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId) {
+            let id = values.either(Slot::SamplerId, Slot::SelectorId);
+            let found = match self.by_id {
+                Some((of, found)) if of == id => found,
+                _ => samplers.by_id(record.domain, id),
+            };
+            self.by_id = Some((id, found));
+            if found.is_known() {
+                return found;
+            }
         }
-        let mut found = if names_sampler { samplers.by_id(record.domain, id) } else { Sampling::default() };
-        if !found.is_known() {
-            found = samplers.by_scope(record.domain, set.id, record.input, record.output);
-        }
-        self.last = Some((key, found));
+        let interfaces = [record.input, record.output];
+        let found = match self.by_scope {
+            Some((of, found)) if of == interfaces => found,
+            _ => samplers.by_scope(record.domain, set.id, record.input, record.output),
+        };
+        self.by_scope = Some((interfaces, found));
         found
     }
 }

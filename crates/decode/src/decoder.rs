@@ -7,6 +7,7 @@ use model::{Address, Batch, ExporterHealth, ExporterId, Fact, Ledger, Protocol};
 use std::net::SocketAddr;
 
 use crate::domain::{Domain, Exporter};
+use crate::fields::Values;
 use crate::held::Held;
 use crate::recent::mark;
 use crate::sampling::Samplers;
@@ -23,6 +24,8 @@ pub struct Decoder {
     pub(crate) domains: Vec<Domain>,
     by_domain: HashMap<(usize, Protocol, u32), usize>,
     pub(crate) held: Held,
+    /// Where plans load values: all 0 between two sets.
+    pub(crate) values: Option<Box<Values>>,
     pub(crate) ledger: Ledger,
     pub(crate) summary: Summary,
     /// In a summary nothing is held back, what has no template yet counts as such, and copies count too.
@@ -40,6 +43,7 @@ impl Decoder {
             domains: Vec::new(),
             by_domain: HashMap::new(),
             held: Held::default(),
+            values: None,
             ledger: Ledger::default(),
             summary: Summary::default(),
             is_summary: false,

@@ -50,6 +50,12 @@ impl SlotSet {
 /// The values of one record, by slot; 0 where the template has no such element.
 pub(crate) struct Values(pub(crate) [u64; SLOTS]);
 
+impl Default for Values {
+    fn default() -> Values {
+        Values([0; SLOTS])
+    }
+}
+
 impl Values {
     #[inline]
     pub(crate) fn get(&self, slot: Slot) -> u64 {

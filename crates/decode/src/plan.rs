@@ -100,6 +100,11 @@ impl Plan {
         (plan.record_bytes > 0).then_some(plan)
     }
 
+    /// Sets what it has read back to 0, for the next plan.
+    pub(crate) fn clear(&self, values: &mut Values) {
+        self.loads.iter().for_each(|load| values.0[load.slot as usize] = 0);
+    }
+
     /// Whether it reads nothing: the plan of a template that cannot be used.
     pub(crate) fn is_empty(&self) -> bool {
         self.record_bytes == 0

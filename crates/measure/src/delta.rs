@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use model::tag::TagNames;
 use model::{Address, ExporterHealth, InterfaceCounters, Link, Port};
 
-use crate::cell::CellKey;
+use crate::cell::Counted;
 use crate::lane::{LinkLane, PortLane};
-use crate::sums::{BinSums, Sums};
+use crate::sums::BinSums;
 
 /// What one worker counted between two reports, with the names behind its numbers.
 ///
@@ -25,7 +24,7 @@ pub struct Delta {
     pub(crate) link_bins: Vec<(u32, i64, BinSums)>,
     pub(crate) port_lanes: Vec<PortLane>,
     pub(crate) port_bins: Vec<(u32, i64, BinSums)>,
-    pub(crate) cells: HashMap<CellKey, Sums>,
+    pub(crate) counted: Counted,
     pub(crate) counters: Vec<PlacedCounters>,
     pub(crate) health: Vec<ExporterHealth>,
     /// Datagrams that the kernel dropped since the last report.

@@ -7,13 +7,13 @@ use model::tag::TagNames;
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US};
 use model::{Address, Attribution, Batch, Direction, ExporterHealth, ExporterId, Fact, Placements, Record};
 
-use crate::cell::{CellKey, Cells, End};
+use crate::cell::{Cells, End};
 use crate::delta::{Delta, DeltaLosses, PlacedCounters};
 use crate::lane::{Lanes, LinkLane, PortLane};
 use crate::scale::Scale;
 use crate::settings::MeasureSettings;
 use crate::spread::{Parts, spread};
-use crate::sums::{BinSums, Moments, Sums};
+use crate::sums::{BinSums, Layers, Moments};
 
 /// Event times are held within this distance of 1970, so that no arithmetic on them can overflow.
 const TIME_MAX_US: i64 = 1 << 60;
@@ -42,6 +42,7 @@ struct Prepared {
     /// Index of the record in its batch.
     record: Option<u32>,
     scale: Scale,
+    layers: Layers,
     start_us: i64,
     end_us: i64,
     /// On the link layer, by bins.
@@ -93,6 +94,7 @@ impl Deltas {
         for port in ports {
             self.add_on_port(batch, port);
         }
+        self.cells.settle();
     }
 
     /// Takes out what was counted since the last time.
@@ -124,7 +126,7 @@ impl Deltas {
             link_bins,
             port_lanes,
             port_bins,
-            cells: self.cells.take(),
+            counted: self.cells.take(),
             counters: std::mem::take(&mut self.counters),
             health,
             kernel_drops: dropped,
@@ -190,7 +192,7 @@ impl Deltas {
             ..BinSums::default()
         };
         self.links.add(lane, &self.prepared.bins, &whole);
-        self.prepared.spread_windows(record);
+        self.prepared.spread_windows();
         let source = (&attribution.source, record.source, record.source_mask);
         let destination = (&attribution.destination, record.destination, record.destination_mask);
         let (ours, microsoft) = match placement.direction {
@@ -198,7 +200,7 @@ impl Deltas {
             Direction::FromMicrosoft => (destination, source),
         };
         for (end, (side, address, mask)) in [(End::Customer, ours), (End::Microsoft, microsoft)] {
-            let key = CellKey::new(lane, end, side, address, mask);
+            let key = self.cells.key(lane, end, side, address, mask);
             for (window_us, sums) in &self.prepared.windows {
                 self.cells.add(key, *window_us, sums);
             }
@@ -220,15 +222,16 @@ impl Deltas {
         prepared.scale = Scale::of(record);
         (prepared.start_us, prepared.end_us) = (start_us, end_us);
         prepared.has_windows = false;
-        spread(&Sums::link_layer(record, prepared.scale), start_us, end_us, BIN_US, &mut prepared.bins);
+        prepared.layers = Layers::of(record, prepared.scale);
+        spread::<BIN_US>(&prepared.layers.link, start_us, end_us, &mut prepared.bins);
     }
 }
 
 impl Prepared {
-    fn spread_windows(&mut self, record: &Record) {
+    fn spread_windows(&mut self) {
         if !self.has_windows {
             self.has_windows = true;
-            spread(&Sums::ip_layer(record, self.scale), self.start_us, self.end_us, DETAIL_WINDOW_US, &mut self.windows);
+            spread::<DETAIL_WINDOW_US>(&self.layers.ip, self.start_us, self.end_us, &mut self.windows);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Lanes: what of a link or port a worker counts apart, and its bins.
 //!
 //! Nearly all records of a link come from one exporter, view and rate, so there are few lanes and few
-//! bins in a second: both tables stay in the cache, and the bin in use is at hand without a look-up.
+//! bins in a second: both tables stay in the cache, and the bins in use are at hand without a look-up.
 
 use std::hash::{Hash, Hasher};
 
 use hashbrown::HashMap;
+use model::time::BIN_US;
 use model::{Direction, MatchedBy, View};
 
 use crate::scale::Scale;
@@ -18,6 +19,9 @@ pub(crate) const OTHER: u32 = u32::MAX;
 pub(crate) trait Lane: Copy + Eq + Hash {
     /// The lane that takes in what finds no room; there are few of them.
     fn overflow(self) -> Self;
+
+    /// A number that tells lanes apart that are in use at the same time, mostly.
+    fn number(&self) -> u32;
 }
 
 /// Records of one link that are added up together; indexes are those of the worker.
@@ -38,6 +42,10 @@ impl Lane for LinkLane {
         let LinkLane { direction, is_through, .. } = self;
         let (view, matched_by) = (View::Unstated, MatchedBy::Unresolved);
         LinkLane { link: OTHER, exporter: OTHER, scale: Scale::UNKNOWN, direction, view, matched_by, is_through }
+    }
+
+    fn number(&self) -> u32 {
+        self.link << 1 | self.direction as u32
     }
 }
 
@@ -65,6 +73,10 @@ impl Lane for PortLane {
     fn overflow(self) -> PortLane {
         PortLane { port: OTHER, exporter: OTHER, scale: Scale::UNKNOWN, direction: self.direction, view: View::Unstated }
     }
+
+    fn number(&self) -> u32 {
+        self.port << 1 | self.direction as u32
+    }
 }
 
 impl Hash for PortLane {
@@ -76,13 +88,19 @@ impl Hash for PortLane {
     }
 }
 
+/// Lanes that are at hand without a look-up.
+const AT_HAND: usize = 256;
+/// Bins of a lane that are at hand: flows of a minute touch seven.
+const OPEN_BINS: usize = 8;
+
 /// The lanes of a worker and their bins.
 pub(crate) struct Lanes<K> {
     index: HashMap<K, u32>,
     lanes: Vec<OpenLane<K>>,
-    /// Bins that are not in use now, by lane and start.
+    /// Lanes found last, by [`Lane::number`].
+    at_hand: Vec<u32>,
+    /// Bins that are not open now, by lane and start.
     bins: HashMap<(u32, i64), BinSums>,
-    last: Option<(K, u32)>,
     /// Where bytes go when there are too many bins: the first bin since the last report.
     first_bin: Option<i64>,
     lanes_max: usize,
@@ -95,8 +113,24 @@ pub(crate) struct Lanes<K> {
 
 struct OpenLane<K> {
     key: K,
-    bin: i64,
+    bins: [OpenBin; OPEN_BINS],
+}
+
+#[derive(Clone, Copy)]
+struct OpenBin {
+    /// `i64::MIN` for none.
+    start_us: i64,
     sums: BinSums,
+}
+
+impl OpenBin {
+    fn new(start_us: i64) -> OpenBin {
+        OpenBin { start_us, sums: BinSums::default() }
+    }
+
+    fn is_used(&self) -> bool {
+        self.start_us != i64::MIN
+    }
 }
 
 impl<K: Lane> Lanes<K> {
@@ -104,8 +138,8 @@ impl<K: Lane> Lanes<K> {
         Lanes {
             index: HashMap::new(),
             lanes: Vec::new(),
+            at_hand: vec![u32::MAX; AT_HAND],
             bins: HashMap::new(),
-            last: None,
             first_bin: None,
             lanes_max,
             bins_max,
@@ -114,10 +148,12 @@ impl<K: Lane> Lanes<K> {
         }
     }
 
-    /// The number of a lane; records come in runs of the same one.
+    /// The number of a lane.
+    #[inline]
     pub(crate) fn lane(&mut self, key: K) -> u32 {
-        match self.last {
-            Some((last, lane)) if last == key => lane,
+        let lane = self.at_hand[key.number() as usize % AT_HAND];
+        match self.lanes.get(lane as usize) {
+            Some(open) if open.key == key => lane,
             _ => self.find(key),
         }
     }
@@ -127,7 +163,7 @@ impl<K: Lane> Lanes<K> {
             Some(lane) => *lane,
             None if self.lanes.len() < self.lanes_max || key == key.overflow() => {
                 let lane = self.lanes.len() as u32;
-                self.lanes.push(OpenLane { key, bin: i64::MIN, sums: BinSums::default() });
+                self.lanes.push(OpenLane { key, bins: [OpenBin::new(i64::MIN); OPEN_BINS] });
                 self.index.insert(key, lane);
                 lane
             }
@@ -136,11 +172,12 @@ impl<K: Lane> Lanes<K> {
                 return self.find(key.overflow());
             }
         };
-        self.last = Some((key, lane));
+        self.at_hand[key.number() as usize % AT_HAND] = lane;
         lane
     }
 
     /// Counts the parts of one record; `whole` holds what is not spread and goes to its last bin.
+    #[inline]
     pub(crate) fn add(&mut self, lane: u32, parts: &[(i64, Sums)], whole: &BinSums) {
         for (bin, part) in parts {
             self.bin(lane, *bin).sums.add(part);
@@ -151,22 +188,28 @@ impl<K: Lane> Lanes<K> {
         }
     }
 
+    #[inline]
     fn bin(&mut self, lane: u32, bin: i64) -> &mut BinSums {
-        let open = &mut self.lanes[lane as usize];
-        if open.bin == bin {
-            return &mut open.sums;
+        let place = (bin / BIN_US) as usize % OPEN_BINS;
+        if self.lanes[lane as usize].bins[place].start_us != bin {
+            return self.open(lane, place, bin);
         }
+        &mut self.lanes[lane as usize].bins[place].sums
+    }
+
+    /// Opens a bin in place of another one; when there are too many, gives one that there is.
+    fn open(&mut self, lane: u32, place: usize, bin: i64) -> &mut BinSums {
         if self.bins.len() >= self.bins_max && !self.bins.contains_key(&(lane, bin)) {
             self.moved += 1;
             let first = *self.first_bin.get_or_insert(bin);
             return self.bins.entry((lane, first)).or_default();
         }
         self.first_bin.get_or_insert(bin);
-        if open.bin != i64::MIN {
-            self.bins.entry((lane, open.bin)).or_default().add(&open.sums);
+        let open = &mut self.lanes[lane as usize].bins[place];
+        let before = std::mem::replace(open, OpenBin::new(bin));
+        if before.is_used() {
+            self.bins.entry((lane, before.start_us)).or_default().add(&before.sums);
         }
-        open.bin = bin;
-        open.sums = BinSums::default();
         &mut open.sums
     }
 
@@ -174,11 +217,13 @@ impl<K: Lane> Lanes<K> {
     pub(crate) fn take(&mut self) -> (Vec<K>, Vec<(u32, i64, BinSums)>) {
         let mut counted = Vec::with_capacity(self.bins.len() + self.lanes.len());
         counted.extend(self.bins.drain().map(|((lane, bin), sums)| (lane, bin, sums)));
-        let open = self.lanes.iter().enumerate().filter(|(_, open)| open.bin != i64::MIN);
-        counted.extend(open.map(|(lane, open)| (lane as u32, open.bin, open.sums)));
+        for (lane, open) in self.lanes.iter().enumerate() {
+            let used = open.bins.iter().filter(|bin| bin.is_used());
+            counted.extend(used.map(|bin| (lane as u32, bin.start_us, bin.sums)));
+        }
         let keys = self.lanes.drain(..).map(|open| open.key).collect();
         self.index.clear();
-        self.last = None;
+        self.at_hand.fill(u32::MAX);
         self.first_bin = None;
         (keys, counted)
     }
@@ -200,14 +245,14 @@ mod tests {
     #[test]
     fn bins_may_come_in_any_order() {
         let mut lanes = Lanes::new(10, 100);
-        for bin in [0, 10, 0, 20, 10, 0] {
+        for bin in [0, 8, 0, 16, 8, 0] {
             let number = lanes.lane(lane(7));
-            lanes.add(number, &[(bin, sums(1))], &BinSums::default());
+            lanes.add(number, &[(bin * BIN_US, sums(1))], &BinSums::default());
         }
         let (keys, counted) = lanes.take();
         let mut totals = std::collections::BTreeMap::<i64, u64>::new();
-        counted.iter().for_each(|(_, bin, sums)| *totals.entry(*bin).or_default() += sums.sums.bytes);
-        assert_eq!((keys, totals.into_iter().collect::<Vec<_>>()), (vec![lane(7)], vec![(0, 3), (10, 2), (20, 1)]));
+        counted.iter().for_each(|(_, bin, sums)| *totals.entry(*bin / BIN_US).or_default() += sums.sums.bytes);
+        assert_eq!((keys, totals.into_iter().collect::<Vec<_>>()), (vec![lane(7)], vec![(0, 3), (8, 2), (16, 1)]));
         assert!(lanes.take().1.is_empty());
     }
 
@@ -225,11 +270,11 @@ mod tests {
 
         for bin in 0..100 {
             let number = lanes.lane(lane(0));
-            lanes.add(number, &[(bin, sums(1))], &BinSums::default());
+            lanes.add(number, &[(bin * BIN_US, sums(1))], &BinSums::default());
         }
-        assert!(lanes.moved > 90);
+        assert!(lanes.moved > 80, "{}", lanes.moved);
         let (_, counted) = lanes.take();
-        assert!(counted.len() <= 6);
+        assert!(counted.len() <= 4 + OPEN_BINS + 1, "{}", counted.len());
         assert_eq!(counted.iter().map(|(_, _, sums)| sums.sums.bytes).sum::<u64>(), 100);
     }
 }

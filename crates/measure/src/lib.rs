@@ -21,6 +21,7 @@ mod detail_rows;
 mod estimate;
 mod exporter_rows;
 mod exporters;
+mod items;
 mod kept;
 mod lane;
 mod link_rows;

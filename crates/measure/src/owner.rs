@@ -7,12 +7,13 @@ use model::time::{DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Address, Link, Port};
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{CellKey, End};
+use crate::cell::End;
 use crate::counters::Readings;
 use crate::covers::Covers;
 use crate::delta::{Delta, DeltaLosses};
 use crate::exporters::Exporters;
-use crate::kept::{DetailWindow, PrefixItem, TrafficItem};
+use crate::items::Items;
+use crate::kept::DetailWindow;
 use crate::lane::LinkLane;
 use crate::names::Names;
 use crate::settings::MeasureSettings;
@@ -192,8 +193,9 @@ impl Owner {
     }
 
     fn merge_cells(&mut self, delta: &Delta, translation: &Translation, now_us: i64) {
-        for (key, sums) in &delta.cells {
-            let Place::At(at_us) = self.place(key.window_us, now_us) else { continue };
+        let mut items = Items::of(delta);
+        for (key, sums) in &delta.counted.cells {
+            let Place::At(at_us) = self.place(key.window_us(), now_us) else { continue };
             let lane = delta.link_lanes[key.lane as usize];
             let state = &mut self.state;
             let way = (state.names.link_number(&translation.links, lane.link), lane.direction);
@@ -203,10 +205,10 @@ impl Owner {
             let has_room = state.cells < self.settings.cells_max;
             let (view, scale) = (lane.view, lane.scale);
             if key.end == End::Microsoft {
-                let item = traffic_item(&mut state.names, delta, key);
+                let item = items.traffic(&mut state.names, key);
                 state.cells += link.traffic.add(view, scale, item, sums, has_room);
             }
-            let item = prefix_item(&mut state.names, delta, key);
+            let item = items.prefix(&mut state.names, key);
             // The record is one, whichever prefixes it has: it is counted in `traffic` alone.
             let sums = Sums { records: 0, ..*sums };
             let prefixes = if key.end == End::Microsoft { &mut link.microsoft } else { &mut link.customers };
@@ -239,35 +241,4 @@ impl Owner {
     pub(crate) fn port(&self, number: u32) -> &Port {
         &self.state.names.ports[number as usize]
     }
-}
-
-/// The row of `traffic` that a cell of the Microsoft end counts in; `None` is `other`.
-fn traffic_item(names: &mut Names, delta: &Delta, key: &CellKey) -> Option<TrafficItem> {
-    if key.is_other() {
-        return None;
-    }
-    let tag = match delta.names.tags.get(key.tag as usize) {
-        Some(tag) if key.tag != 0 => names.tag(tag),
-        _ => 0,
-    };
-    Some(TrafficItem { ip_version: key.ip_version, tag, asn: key.asn })
-}
-
-/// The row of `prefixes` that a cell counts in; `None` is `other`.
-fn prefix_item(names: &mut Names, delta: &Delta, key: &CellKey) -> Option<PrefixItem> {
-    if key.is_other() {
-        return None;
-    }
-    let place = delta.names.places.get(key.place as usize).filter(|_| key.place != 0);
-    let own = place.and_then(|place| place.own.as_ref());
-    let listed = place.and_then(|place| place.microsoft_prefix);
-    Some(match (key.end, own, listed) {
-        (End::Customer, Some(own), _) => PrefixItem {
-            prefix: Some(own.prefix),
-            asn: own.asn.unwrap_or(key.asn),
-            customer: own.name.as_ref().map_or(0, |name| names.customer(name)),
-        },
-        (_, _, Some(prefix)) => PrefixItem { prefix: Some(prefix), asn: key.asn, customer: 0 },
-        _ => PrefixItem { prefix: key.prefix(), asn: key.asn, customer: 0 },
-    })
 }

@@ -6,7 +6,7 @@ model::settings! {
         /// Longest time over which a record's bytes are spread; of a longer one the last part counts.
         record_seconds_max: i64 = 7_200, "s", 60..=604_800;
         /// Combinations of link, direction, view, rate and exporter that a worker counts apart between two reports; the rest is the link or port `other`.
-        worker_lanes_max: usize = 65_536, "lanes", 16..=1_048_576;
+        worker_lanes_max: usize = 16_384, "lanes", 16..=1_048_576;
         /// Bins of 10 s that a worker holds between two reports; beyond it bytes go to the report's first bin.
         worker_bins_max: usize = 262_144, "bins", 16..=16_777_216;
         /// Tags and prefixes by link and window that a worker holds between two reports; the rest is `other`.

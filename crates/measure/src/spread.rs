@@ -11,24 +11,50 @@ use crate::sums::{Sums, divide};
 /// Parts of a record by slot, in order; the last is the slot of the record's last packet.
 pub(crate) type Parts = Vec<(i64, Sums)>;
 
-/// Fills `parts` with the parts of `total` in slots of `width_us`; the record itself counts in the last.
-pub(crate) fn spread(total: &Sums, start_us: i64, end_us: i64, width_us: i64, parts: &mut Parts) {
+/// Fills `parts` with the parts of `total` in slots of a width; the record itself counts in the last.
+#[inline]
+pub(crate) fn spread<const WIDTH_US: i64>(total: &Sums, start_us: i64, end_us: i64, parts: &mut Parts) {
     parts.clear();
-    let last = slot_start_us(end_us, width_us);
+    let last = slot_start_us(end_us, WIDTH_US);
     if start_us >= end_us || start_us >= last {
         parts.push((last, Sums { records: 1, ..*total }));
         return;
     }
+    let first = slot_start_us(start_us, WIDTH_US);
+    if first + WIDTH_US == last {
+        let part = first_part(total, last.abs_diff(start_us), end_us.abs_diff(start_us));
+        parts.push((first, part));
+        parts.push((last, Sums { records: 1, ..total.less(&part) }));
+        return;
+    }
+    spread_far::<WIDTH_US>(total, start_us, end_us, parts);
+}
+
+/// The part of the first `first_us` of `length_us`.
+fn first_part(total: &Sums, first_us: u64, length_us: u64) -> Sums {
+    let part = |total: u128| divide(total * u128::from(first_us), length_us);
+    Sums {
+        bytes: part(total.bytes.into()) as u64,
+        packets: part(total.packets.into()) as u64,
+        records: 0,
+        squares: part(total.squares),
+        spread_squares: part(total.spread_squares),
+    }
+}
+
+/// Over more than two slots.
+fn spread_far<const WIDTH_US: i64>(total: &Sums, start_us: i64, end_us: i64, parts: &mut Parts) {
+    let last = slot_start_us(end_us, WIDTH_US);
     let length_us = end_us.abs_diff(start_us);
-    let mut slot = slot_start_us(start_us, width_us);
-    let first_us = (slot + width_us).abs_diff(start_us);
-    let width = width_us.unsigned_abs();
-    let ramp = |total: u128| Ramp::new(total, first_us, width, length_us);
+    let mut slot = slot_start_us(start_us, WIDTH_US);
+    let first_us = (slot + WIDTH_US).abs_diff(start_us);
+    let ramp = |total: u128| Ramp::new(total, first_us, WIDTH_US.unsigned_abs(), length_us);
     let mut bytes = ramp(u128::from(total.bytes));
     let mut packets = ramp(u128::from(total.packets));
     let mut squares = ramp(total.squares);
     let mut spread_squares = ramp(total.spread_squares);
-    while slot + width_us < end_us {
+    let mut given = Sums::default();
+    while slot + WIDTH_US < end_us {
         let part = Sums {
             bytes: bytes.next() as u64,
             packets: packets.next() as u64,
@@ -36,17 +62,11 @@ pub(crate) fn spread(total: &Sums, start_us: i64, end_us: i64, width_us: i64, pa
             squares: squares.next(),
             spread_squares: spread_squares.next(),
         };
+        given.add(&part);
         parts.push((slot, part));
-        slot += width_us;
+        slot += WIDTH_US;
     }
-    let rest = Sums {
-        bytes: total.bytes - bytes.given as u64,
-        packets: total.packets - packets.given as u64,
-        records: u64::from(slot == last),
-        squares: total.squares - squares.given,
-        spread_squares: total.spread_squares - spread_squares.given,
-    };
-    parts.push((slot, rest));
+    parts.push((slot, Sums { records: u64::from(slot == last), ..total.less(&given) }));
     if slot != last {
         // The last packet stands at the very start of the next slot.
         parts.push((last, Sums { records: 1, ..Sums::default() }));
@@ -98,7 +118,7 @@ mod tests {
     fn a_record_counts_in_the_slot_of_its_last_packet() {
         let check = |start: i64, end: i64, expected: &[(i64, u64, u64)]| {
             let mut parts = Parts::new();
-            spread(&Sums { bytes: 100, ..Sums::default() }, start, end, 10, &mut parts);
+            spread::<10>(&Sums { bytes: 100, ..Sums::default() }, start, end, &mut parts);
             let parts: Vec<_> = parts.iter().map(|(slot, part)| (*slot, part.bytes, part.records)).collect();
             assert_eq!(parts, expected, "{start}..{end}");
         };
@@ -123,7 +143,11 @@ mod tests {
             let end = start + length;
             let total = Sums { bytes, packets: bytes >> 7, squares, spread_squares: squares / 3, records: 0 };
             let mut parts = Parts::new();
-            spread(&total, start, end, width, &mut parts);
+            match width {
+                10_000_000 => spread::<10_000_000>(&total, start, end, &mut parts),
+                60_000_000 => spread::<60_000_000>(&total, start, end, &mut parts),
+                _ => spread::<300_000_000>(&total, start, end, &mut parts),
+            }
             let mut expected = Vec::new();
             model::time::spread(bytes, start, end, width, |slot, part| expected.push((slot, part)));
             let bytes: Vec<_> = parts.iter().filter(|(_, part)| part.records == 0 || part.bytes > 0).map(|(slot, part)| (*slot, part.bytes)).collect();

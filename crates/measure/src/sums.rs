@@ -34,6 +34,18 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
+    /// What is left of it without a part of it.
+    pub(crate) fn less(&self, part: &Sums) -> Sums {
+        Sums {
+            bytes: self.bytes - part.bytes,
+            packets: self.packets - part.packets,
+            records: self.records - part.records,
+            squares: self.squares - part.squares,
+            spread_squares: self.spread_squares - part.spread_squares,
+        }
+    }
+
+    #[inline]
     pub(crate) fn add(&mut self, other: &Sums) {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.packets = self.packets.saturating_add(other.packets);
@@ -41,44 +53,60 @@ impl Sums {
         self.squares = self.squares.saturating_add(other.squares);
         self.spread_squares = self.spread_squares.saturating_add(other.spread_squares);
     }
+}
 
-    /// A record on the link layer, as interface counters count it.
-    pub(crate) fn link_layer(record: &Record, scale: Scale) -> Sums {
+/// What one record counts, on both layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layers {
+    /// On the link layer, as interface counters count it.
+    pub(crate) link: Sums,
+    pub(crate) ip: Sums,
+}
+
+impl Layers {
+    pub(crate) fn of(record: &Record, scale: Scale) -> Layers {
         let frame = if record.vlan == 0 { FRAME_BYTES } else { TAGGED_FRAME_BYTES };
-        let bytes = match record.frame_bytes {
+        let link_bytes = match record.frame_bytes {
             0 => record.bytes.saturating_add(record.packets.saturating_mul(frame)),
             given => given,
         };
-        Sums::of(record, scale, bytes)
-    }
-
-    /// A record on the IP layer.
-    pub(crate) fn ip_layer(record: &Record, scale: Scale) -> Sums {
-        Sums::of(record, scale, record.bytes)
-    }
-
-    fn of(record: &Record, scale: Scale, bytes: u64) -> Sums {
-        let mut sums = Sums { bytes, packets: record.packets, ..Sums::default() };
-        if !scale.is_sampled() {
-            return sums;
+        let sums = |bytes| Sums { bytes, packets: record.packets, ..Sums::default() };
+        let mut layers = Layers { link: sums(link_bytes), ip: sums(record.bytes) };
+        if scale.is_sampled() {
+            layers.add_squares(record, scale, frame);
         }
+        layers
+    }
+
+    fn add_squares(&mut self, record: &Record, scale: Scale, frame: u64) {
+        let Layers { link, ip } = self;
         if scale.is_flow_sampled {
             // The flow is the unit of the sample, and its size is known.
-            sums.squares = square(bytes).min(SQUARES_MAX);
-            return sums;
+            ip.squares = square(ip.bytes).min(SQUARES_MAX);
+            link.squares = square(link.bytes).min(SQUARES_MAX);
+            return;
         }
         let packets = match record.packets {
             0 => record.bytes.div_ceil(ASSUMED_PACKET_BYTES).max(1),
             packets => packets,
         };
-        sums.squares = divide(square(bytes), packets).min(SQUARES_MAX);
+        let squares = divide(square(ip.bytes), packets);
+        ip.squares = squares.min(SQUARES_MAX);
+        let is_framed = record.frame_bytes == 0 && record.packets > 0 && link.bytes < u64::MAX;
+        let framed_squares = if is_framed {
+            // (b + p f)² / p = b² / p + 2 f b + f² p, of which only the first is no whole number.
+            let (bytes, packets, frame) = (u128::from(ip.bytes), u128::from(packets), u128::from(frame));
+            squares + 2 * frame * bytes + frame * frame * packets
+        } else {
+            divide(square(link.bytes), packets)
+        };
+        link.squares = framed_squares.min(SQUARES_MAX);
         if packets > 1 && !record.is_packet_sample {
             // The sum of the squares of p sizes of mean m and variance v is expected to be (p m)² / p + (p − 1) v:
             // a lone packet's size is known, so nothing is added for it.
-            let squares = divide(square(record.bytes), packets).min(SQUARES_MAX);
-            sums.spread_squares = squares - divide(squares, packets);
+            ip.spread_squares = ip.squares - divide(ip.squares, packets);
+            link.spread_squares = ip.spread_squares;
         }
-        sums
     }
 }
 
@@ -150,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_link_layer_counts_as_interfaces_do() {
-        let check = |record: Record, bytes: u64| assert_eq!(Sums::link_layer(&record, SAMPLED).bytes, bytes, "{record:?}");
+        let check = |record: Record, bytes: u64| assert_eq!(Layers::of(&record, SAMPLED).link.bytes, bytes, "{record:?}");
         check(record(1_000, 2), 1_036);
         check(Record { vlan: 100, ..record(1_000, 2) }, 1_044);
         check(Record { frame_bytes: 1_022, vlan: 100, ..record(1_000, 1) }, 1_022);
@@ -160,7 +188,7 @@ mod tests {
     #[test]
     fn the_variance_knows_what_the_record_shows() {
         let check = |record: Record, scale: Scale, squares: u128, spread_squares: u128| {
-            let sums = Sums::ip_layer(&record, scale);
+            let sums = Layers::of(&record, scale).ip;
             assert_eq!((sums.squares, sums.spread_squares), (squares, spread_squares), "{record:?}");
         };
         check(record(1_000, 1), SAMPLED, 1_000_000, 0);
@@ -171,5 +199,14 @@ mod tests {
         check(record(1_000, 4), Scale { population: 1, ..SAMPLED }, 0, 0);
         check(record(1_000, 4), Scale::UNKNOWN, 0, 0);
         check(record(u64::MAX, 1), SAMPLED, SQUARES_MAX, 0);
+    }
+
+    #[test]
+    fn the_squares_of_frames_are_those_of_their_bytes() {
+        for (bytes, packets) in [(1_000, 1), (1_000, 3), (123_457, 91), (40, 7), (1 << 40, 3_000_001), (3_000, 0), (1 << 60, 1)] {
+            let link = Layers::of(&record(bytes, packets), SAMPLED).link;
+            let divisor = if packets == 0 { bytes.div_ceil(1_500) } else { packets };
+            assert_eq!(link.squares, (square(link.bytes) / u128::from(divisor)).min(SQUARES_MAX), "{bytes} in {packets}");
+        }
     }
 }

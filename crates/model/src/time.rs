@@ -16,6 +16,7 @@ pub const WINDOW_US: i64 = 60 * SECOND_US;
 pub const DETAIL_WINDOW_US: i64 = 300 * SECOND_US;
 
 /// The start of the slot of `width_us` that holds `at_us`; also before 1970.
+#[inline]
 pub const fn slot_start_us(at_us: i64, width_us: i64) -> i64 {
     at_us.div_euclid(width_us).saturating_mul(width_us)
 }
