@@ -11,6 +11,7 @@ use crate::fields::{Slot, SlotSet, Values};
 use crate::held::HeldSet;
 use crate::plan::{Plan, Texts};
 use crate::sampling::Samplers;
+use crate::steps;
 use crate::templates::Lookup;
 
 /// What a data set came to.
@@ -61,8 +62,8 @@ impl Decoder {
         self.summary.without_template += u64::from(matches!(reason, SetSkip::NoTemplate | SetSkip::TemplateExpired));
         let may_hold = reason == SetSkip::NoTemplate && !self.is_summary && self.settings.hold_seconds > 0;
         if may_hold {
-            let set = HeldSet { domain: index, id, message: *message, bytes: body.to_vec() };
-            if self.held.hold(set, self.settings.held_sets, self.settings.held_bytes) {
+            let set = HeldSet { message: *message, bytes: body.to_vec() };
+            if self.held.hold(index, id, set, self.settings.held_sets, self.settings.held_bytes) {
                 self.ledger.sets_held += 1;
                 return UNDECODABLE;
             }
@@ -76,7 +77,7 @@ impl Decoder {
         for set in self.held.take(index, id) {
             self.ledger.sets_held -= 1;
             let mut budget = self.settings.records_per_datagram;
-            self.data_set(set.domain, set.id, &set.bytes, &set.message, &mut budget, batch);
+            self.data_set(index, id, &set.bytes, &set.message, &mut budget, batch);
         }
     }
 
@@ -93,6 +94,7 @@ impl Decoder {
         let mut values = self.values.take().unwrap_or_default();
         let mut tally = Tally::default();
         while body.len() >= plan.record_bytes {
+            steps::count(1);
             if *budget == 0 {
                 self.domains[index].counts.refuse("records_over_limit", 1);
                 outcome.is_undecodable = true;

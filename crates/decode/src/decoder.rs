@@ -23,6 +23,10 @@ pub struct Decoder {
     by_address: HashMap<(Address, u16), usize>,
     pub(crate) domains: Vec<Domain>,
     by_domain: HashMap<(usize, Protocol, u32), usize>,
+    /// Samplers and interface names of all exporters.
+    pub(crate) options_known: usize,
+    /// Fields of all templates.
+    pub(crate) template_fields: usize,
     pub(crate) held: Held,
     /// Where plans load values: all 0 between two sets.
     pub(crate) values: Option<Box<Values>>,
@@ -42,6 +46,8 @@ impl Decoder {
             by_address: HashMap::new(),
             domains: Vec::new(),
             by_domain: HashMap::new(),
+            options_known: 0,
+            template_fields: 0,
             held: Held::default(),
             values: None,
             ledger: Ledger::default(),
@@ -84,9 +90,9 @@ impl Decoder {
     /// Gives up on data that has waited for its template too long.
     pub fn advance(&mut self, now_us: i64) {
         let limit_us = now_us.saturating_sub(self.settings.hold_seconds * SECOND_US);
-        for set in self.held.take_before(limit_us) {
+        for domain in self.held.give_up_before(limit_us) {
             self.ledger.sets_held -= 1;
-            self.skip_set(set.domain, SetSkip::NoTemplate);
+            self.skip_set(domain, SetSkip::NoTemplate);
         }
     }
 
@@ -125,7 +131,8 @@ impl Decoder {
             }
             return Ok(*domain);
         }
-        if self.exporters[exporter].domains >= self.settings.domains_per_exporter {
+        let is_full = self.domains.len() >= self.settings.domains;
+        if is_full || self.exporters[exporter].domains >= self.settings.domains_per_exporter {
             return Err(DatagramRefusal::TooManyDomains);
         }
         self.exporters[exporter].domains += 1;
@@ -149,6 +156,7 @@ impl Decoder {
             address,
             port: key.1,
             domains: 0,
+            templates: 0,
             samplers: Samplers::default(),
             rules: ExporterRules::of(&self.rules, address),
             interface_names: HashMap::new(),

@@ -22,6 +22,8 @@ pub(crate) struct Exporter {
     pub(crate) address: Address,
     pub(crate) port: u16,
     pub(crate) domains: usize,
+    /// Templates of all its domains.
+    pub(crate) templates: usize,
     pub(crate) samplers: Samplers,
     pub(crate) rules: ExporterRules,
     pub(crate) interface_names: HashMap<u32, String>,

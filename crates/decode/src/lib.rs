@@ -32,6 +32,7 @@ mod sets;
 mod settings;
 mod sflow;
 mod state;
+mod steps;
 mod summary;
 mod templates;
 

@@ -87,6 +87,7 @@ impl Decoder {
         let times = Times { export_us, uptime_ms, correction };
         let mut tally = Tally::default();
         for bytes in payload[HEADER_BYTES..].chunks_exact(layout.record_bytes).take(taken) {
+            crate::steps::count(1);
             // Version 7 has 4 bytes more behind, which say nothing of the traffic.
             if let Some(bytes) = bytes.first_chunk() {
                 self.record_5(index, bytes, stated, &times, &mut tally, batch);

@@ -3,6 +3,7 @@
 use model::{Batch, Fact};
 
 use crate::Decoder;
+use crate::domain::Exporter;
 use crate::fields::{Slot, SlotSet, Values};
 use crate::plan::Texts;
 use crate::sampling::Scope;
@@ -16,6 +17,10 @@ impl Decoder {
         self.summary.option_records += 1;
         let domain = &mut self.domains[index];
         let exporter = &mut self.exporters[domain.exporter];
+        let known = exporter.options_known();
+        // At the bound of all exporters together, only what is known already still changes.
+        let is_full = self.options_known >= self.settings.options_known;
+        let most = |most: usize| if is_full { 0 } else { most };
         let interface = [Slot::ScopeInterface, Slot::Input, Slot::Output]
             .into_iter()
             .find(|slot| slots.has(*slot))
@@ -27,7 +32,7 @@ impl Decoder {
                 interface,
                 template: slots.has(Slot::ScopeTemplate).then(|| values.get(Slot::ScopeTemplate) as u16),
             };
-            exporter.samplers.learn(domain.number, scope, rate, self.settings.samplers_per_exporter);
+            exporter.samplers.learn(domain.number, scope, rate, most(self.settings.samplers_per_exporter));
         }
         if slots.has(Slot::InitMs) && values.get(Slot::InitMs) != 0 {
             domain.clock.set_init((values.get(Slot::InitMs) as i64).saturating_mul(1_000));
@@ -35,14 +40,31 @@ impl Decoder {
         if slots.has(Slot::ActiveTimeout) && values.get(Slot::ActiveTimeout) != 0 {
             domain.timeout.told_s = Some(values.get(Slot::ActiveTimeout).min(7_200) as u32);
         }
-        let (Some(interface), Some(bytes)) = (interface, texts.name) else { return };
-        let name = clean(bytes);
-        let has_room = exporter.interface_names.len() < self.settings.interfaces_per_exporter;
-        let is_new = exporter.interface_names.get(&interface) != Some(&name);
-        if !name.is_empty() && is_new && (has_room || exporter.interface_names.contains_key(&interface)) {
-            exporter.interface_names.insert(interface, name.clone());
+        if let (Some(interface), Some(bytes)) = (interface, texts.name)
+            && let Some(name) = exporter.rename(interface, bytes, most(self.settings.interfaces_per_exporter))
+        {
             batch.facts.push(Fact::InterfaceName { exporter: exporter.id, interface, name });
         }
+        self.options_known = self.options_known + exporter.options_known() - known;
+    }
+}
+
+impl Exporter {
+    /// Samplers and interface names that are known.
+    pub(crate) fn options_known(&self) -> usize {
+        self.samplers.len() + self.interface_names.len()
+    }
+
+    /// Takes in the name of an interface; gives it back if it is another than before and there is room.
+    fn rename(&mut self, interface: u32, bytes: &[u8], names_most: usize) -> Option<String> {
+        let name = clean(bytes);
+        let before = self.interface_names.get(&interface);
+        let has_room = before.is_some() || self.interface_names.len() < names_most;
+        if name.is_empty() || before == Some(&name) || !has_room {
+            return None;
+        }
+        self.interface_names.insert(interface, name.clone());
+        Some(name)
     }
 }
 

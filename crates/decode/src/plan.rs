@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Slot, SlotSet, Values, is_length_valid, slot};
+use crate::steps;
 
 /// Length that says: the value carries its own (RFC 7011, section 7).
 pub(crate) const VARIABLE: u16 = u16::MAX;
@@ -20,21 +21,27 @@ pub(crate) struct Field {
 /// Bytes that a load reads at once.
 const WORD_BYTES: usize = 8;
 
+/// Where a value lies: records are read in segments, fields of fixed length joined, each field of
+/// variable length by itself. A record of fixed length is one segment.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    segment: u16,
+    /// Offset in the segment.
+    at: u16,
+}
+
 /// A load of up to 8 bytes, big-endian, into a slot.
 #[derive(Clone, Copy, Debug)]
 struct Load {
-    /// Offset in a record of fixed length; else the number of the field.
-    at: u16,
-    /// Bytes into a field of a record of variable length, for the second half of an address.
-    skip: u8,
+    place: Place,
     /// Bits of the word that do not belong to the value.
     shift: u8,
     slot: Slot,
 }
 
 impl Load {
-    fn new(at: u16, skip: u8, length: u8, slot: Slot) -> Load {
-        Load { at, skip, shift: 64 - 8 * length.clamp(1, 8), slot }
+    fn new(place: Place, length: u16, slot: Slot) -> Load {
+        Load { place, shift: 64 - 8 * length.clamp(1, 8) as u8, slot }
     }
 
     fn length(self) -> usize {
@@ -51,20 +58,24 @@ pub(crate) enum Section {
     Ip,
 }
 
+/// A field of bytes that are no number.
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    place: Place,
+    length: u16,
+}
+
 /// How the records of a template are read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
+    /// By segment.
     loads: Vec<Load>,
-    /// Fields with a length of their own are among them: fields are walked, not addressed.
-    lengths: Option<Vec<u16>>,
+    /// Lengths of the segments.
+    segments: Vec<u16>,
     /// The field with packet bytes.
-    section: Option<(u16, Section)>,
+    section: Option<(Text, Section)>,
     /// The field with an interface's name (82, else 83).
-    name: Option<u16>,
-    /// Offsets of the fields in a record of fixed length.
-    offsets: Vec<u16>,
-    /// Lengths of the fields.
-    field_lengths: Vec<u16>,
+    name: Option<Text>,
     pub(crate) slots: SlotSet,
     /// Least bytes of a record; variable-length fields take 1.
     pub(crate) record_bytes: usize,
@@ -78,44 +89,41 @@ pub(crate) struct Texts<'a> {
 }
 
 impl Plan {
-    /// Compiles a template; `None` if its records would have no bytes.
+    /// Compiles a template; `None` if its records would have no bytes, or more than any datagram.
     pub(crate) fn compile(fields: &[Field]) -> Option<Plan> {
-        let is_variable = fields.iter().any(|field| field.length == VARIABLE);
-        let mut plan = Plan {
-            loads: Vec::new(),
-            lengths: is_variable.then(|| fields.iter().map(|field| field.length).collect()),
-            section: None,
-            name: None,
-            offsets: Vec::new(),
-            field_lengths: fields.iter().map(|field| field.length).collect(),
-            slots: SlotSet::default(),
-            record_bytes: 0,
-        };
-        for (index, field) in fields.iter().enumerate() {
-            let at = if is_variable { index } else { plan.record_bytes };
-            plan.offsets.push(plan.record_bytes.min(usize::from(u16::MAX)) as u16);
-            plan.record_bytes += if field.length == VARIABLE { 1 } else { usize::from(field.length) };
-            plan.add(field, index as u16, u16::try_from(at).ok()?);
+        let mut plan = Plan::default();
+        for field in fields {
+            let place = plan.place(field)?;
+            plan.add(field, place);
         }
         (plan.record_bytes > 0).then_some(plan)
     }
 
-    /// Sets what it has read back to 0, for the next plan.
-    pub(crate) fn clear(&self, values: &mut Values) {
-        self.loads.iter().for_each(|load| values.0[load.slot as usize] = 0);
+    /// Makes room for a field.
+    fn place(&mut self, field: &Field) -> Option<Place> {
+        if field.length == VARIABLE {
+            self.record_bytes += 1;
+            self.segments.push(VARIABLE);
+            return Some(Place { segment: (self.segments.len() - 1) as u16, at: 0 });
+        }
+        self.record_bytes += usize::from(field.length);
+        if self.segments.last().is_none_or(|length| *length == VARIABLE) {
+            self.segments.push(0);
+        }
+        let segment = (self.segments.len() - 1) as u16;
+        let length = self.segments.last_mut()?;
+        let at = *length;
+        *length = length.checked_add(field.length).filter(|length| *length != VARIABLE)?;
+        Some(Place { segment, at })
     }
 
-    /// Whether it reads nothing: the plan of a template that cannot be used.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.record_bytes == 0
-    }
-
-    fn add(&mut self, field: &Field, index: u16, at: u16) {
+    fn add(&mut self, field: &Field, place: Place) {
+        let text = Text { place, length: field.length };
         match (field.enterprise, field.element) {
-            (0, 104 | 315) if self.section.is_none() => self.section = Some((index, Section::Frame)),
-            (0, 313) if self.section.is_none() => self.section = Some((index, Section::Ip)),
-            (0, 82) => self.name = Some(index),
-            (0, 83) => self.name = self.name.or(Some(index)),
+            (0, 104 | 315) if self.section.is_none() => self.section = Some((text, Section::Frame)),
+            (0, 313) if self.section.is_none() => self.section = Some((text, Section::Ip)),
+            (0, 82) => self.name = Some(text),
+            (0, 83) => self.name = self.name.or(Some(text)),
             _ => {}
         }
         let slot = match field.scope_type {
@@ -131,14 +139,10 @@ impl Plan {
             return;
         };
         self.slots.insert(slot);
-        let Some(low) = slot_low(slot) else {
-            return self.loads.push(Load::new(at, 0, field.length.min(8) as u8, slot));
-        };
-        self.slots.insert(low);
-        self.loads.push(Load::new(at, 0, 8, slot));
-        match at.checked_add(8) {
-            Some(second) if self.lengths.is_none() => self.loads.push(Load::new(second, 0, 8, low)),
-            _ => self.loads.push(Load::new(at, 8, 8, low)),
+        self.loads.push(Load::new(place, field.length, slot));
+        if let Some(low) = slot_low(slot) {
+            self.slots.insert(low);
+            self.loads.push(Load::new(Place { at: place.at + 8, ..place }, 8, low));
         }
     }
 
@@ -146,64 +150,79 @@ impl Plan {
     /// a value reaches beyond them.
     #[inline]
     pub(crate) fn read<'a>(&self, bytes: &'a [u8], values: &mut Values) -> Option<(usize, Texts<'a>)> {
-        match &self.lengths {
-            None if bytes.len() >= self.record_bytes + WORD_BYTES => {
-                // Whole words can be read, whatever the length of the value.
-                for load in &self.loads {
-                    let at = usize::from(load.at);
-                    if let Some(word) = bytes[at..].first_chunk::<WORD_BYTES>() {
-                        values.0[load.slot as usize] = u64::from_be_bytes(*word) >> load.shift;
-                    }
-                }
-                Some((self.record_bytes, self.fixed_texts(bytes)))
-            }
-            None if bytes.len() >= self.record_bytes => {
-                for load in &self.loads {
-                    values.0[load.slot as usize] = load_bytes(bytes, usize::from(load.at), load.length());
-                }
-                Some((self.record_bytes, self.fixed_texts(bytes)))
-            }
-            None => None,
-            Some(lengths) => self.walk(lengths, bytes, values),
+        steps::count(1 + self.loads.len());
+        if self.segments.len() > 1 || self.segments.first() == Some(&VARIABLE) {
+            return self.walk(bytes, values);
         }
+        let record = bytes.get(..self.record_bytes)?;
+        if bytes.len() >= self.record_bytes + WORD_BYTES {
+            // Whole words can be read, whatever the length of the value.
+            for load in &self.loads {
+                if let Some(word) = bytes[usize::from(load.place.at)..].first_chunk::<WORD_BYTES>() {
+                    values.0[load.slot as usize] = u64::from_be_bytes(*word) >> load.shift;
+                }
+            }
+        } else {
+            for load in &self.loads {
+                values.0[load.slot as usize] = load_bytes(record, usize::from(load.place.at), load.length());
+            }
+        }
+        let mut texts = Texts::default();
+        if self.section.is_some() || self.name.is_some() {
+            self.take_texts(0, record, &mut texts);
+        }
+        Some((self.record_bytes, texts))
     }
 
-    #[inline]
-    fn fixed_texts<'a>(&self, bytes: &'a [u8]) -> Texts<'a> {
-        if self.section.is_none() && self.name.is_none() {
-            return Texts::default();
-        }
-        let field = |index: u16| {
-            let at = usize::from(self.offsets[usize::from(index)]);
-            bytes.get(at..at + usize::from(self.field_lengths[usize::from(index)]))
-        };
-        Texts { section: self.section.and_then(|(index, kind)| Some((kind, field(index)?))), name: self.name.and_then(field) }
-    }
-
-    /// Reads a record with variable-length fields, field by field.
-    fn walk<'a>(&self, lengths: &[u16], bytes: &'a [u8], values: &mut Values) -> Option<(usize, Texts<'a>)> {
+    /// Reads a record with variable-length fields, segment by segment.
+    fn walk<'a>(&self, bytes: &'a [u8], values: &mut Values) -> Option<(usize, Texts<'a>)> {
         let mut at = 0;
         let mut loads = self.loads.iter().peekable();
         let mut texts = Texts::default();
-        for (index, declared) in lengths.iter().enumerate() {
-            let length = if *declared == VARIABLE { variable_length(bytes, &mut at)? } else { usize::from(*declared) };
-            let field = bytes.get(at..at.checked_add(length)?)?;
-            while let Some(load) = loads.next_if(|load| usize::from(load.at) == index) {
-                let wanted = if *declared == VARIABLE { length.min(WORD_BYTES) } else { load.length() };
-                let is_valid = load.skip > 0 || is_length_valid(load.slot, length as u16);
-                values.0[load.slot as usize] = if is_valid { load_bytes(field, usize::from(load.skip), wanted) } else { 0 };
+        for (number, declared) in self.segments.iter().enumerate() {
+            steps::count(1);
+            let is_variable = *declared == VARIABLE;
+            let length = if is_variable { variable_length(bytes, &mut at)? } else { usize::from(*declared) };
+            let segment = bytes.get(at..at.checked_add(length)?)?;
+            while let Some(load) = loads.next_if(|load| usize::from(load.place.segment) == number) {
+                let offset = usize::from(load.place.at);
+                // The second half of an address goes by the length of the first.
+                let is_valid =
+                    !is_variable || offset > 0 && length == 16 || offset == 0 && is_length_valid(load.slot, length as u16);
+                let wanted = if is_variable { length.min(WORD_BYTES) } else { load.length() };
+                values.0[load.slot as usize] = if is_valid { load_bytes(segment, offset, wanted) } else { 0 };
             }
-            if let Some((wanted, kind)) = self.section
-                && usize::from(wanted) == index
-            {
-                texts.section = Some((kind, field));
-            }
-            if self.name == Some(index as u16) {
-                texts.name = Some(field);
-            }
+            self.take_texts(number, segment, &mut texts);
             at += length;
         }
         Some((at, texts))
+    }
+
+    /// The texts that lie in a segment.
+    fn take_texts<'a>(&self, number: usize, segment: &'a [u8], texts: &mut Texts<'a>) {
+        let bytes = |text: Text| {
+            let at = usize::from(text.place.at);
+            let end = if text.length == VARIABLE { segment.len() } else { at + usize::from(text.length) };
+            if usize::from(text.place.segment) == number { segment.get(at..end) } else { None }
+        };
+        if let Some((text, kind)) = self.section
+            && let Some(bytes) = bytes(text)
+        {
+            texts.section = Some((kind, bytes));
+        }
+        if let Some(bytes) = self.name.and_then(bytes) {
+            texts.name = Some(bytes);
+        }
+    }
+
+    /// Sets what it has read back to 0, for the next plan.
+    pub(crate) fn clear(&self, values: &mut Values) {
+        self.loads.iter().for_each(|load| values.0[load.slot as usize] = 0);
+    }
+
+    /// Whether it reads nothing: the plan of a template that cannot be used.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.record_bytes == 0
     }
 }
 
@@ -272,6 +291,21 @@ mod tests {
         check(&fields, &[255, 0, 2, 7, 7, 1, 2], Some((7, &[(Slot::Bytes, 0x0102)])));
         check(&fields, &[9, 7, 7, 1, 2], None);
         check(&fields, &[255, 0], None);
+        // An address may have a length in front; of another length it is none.
+        let address = [field(27, VARIABLE), field(1, 1)];
+        let bytes = [16, 0x20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 7];
+        check(&address, &bytes, Some((18, &[(Slot::SourceHigh, 0x2001 << 48), (Slot::SourceLow, 9), (Slot::Bytes, 7)])));
+        check(&address, &[1, 5, 7], Some((3, &[(Slot::SourceHigh, 0), (Slot::SourceLow, 0), (Slot::Bytes, 7)])));
+    }
+
+    #[test]
+    fn fields_without_bytes_cost_nothing() {
+        let mut fields = vec![field(371, VARIABLE), field(1, 1)];
+        fields.extend(vec![field(4, 0); 200]);
+        fields.push(field(2, 1));
+        steps::start();
+        check(&fields, &[0, 3, 4], Some((3, &[(Slot::Bytes, 3), (Slot::Packets, 4)])));
+        assert!(steps::taken() <= 5, "{}", steps::taken());
     }
 
     #[test]
@@ -279,5 +313,6 @@ mod tests {
         check(&[field(1, 1), field(1, 1)], &[5, 6], Some((2, &[(Slot::Bytes, 5)])));
         assert!(Plan::compile(&[field(1, 0), field(2, 0)]).is_none());
         assert!(Plan::compile(&[]).is_none());
+        assert!(Plan::compile(&[field(1, 40_000), field(2, 40_000)]).is_none());
     }
 }

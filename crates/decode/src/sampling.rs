@@ -34,7 +34,7 @@ pub(crate) struct Scope {
 impl Samplers {
     /// Learns a rate; when there are too many, only those already known still change.
     pub(crate) fn learn(&mut self, domain: u32, scope: Scope, rate: Rate, most: usize) {
-        let has_room = self.by_id.len() + self.by_interface.len() + self.by_template.len() + self.by_domain.len() < most;
+        let has_room = self.len() < most;
         let is_put = match scope {
             Scope { sampler: Some(id), .. } => {
                 let is_put = put(&mut self.by_id, (domain, id), rate, has_room);
@@ -67,9 +67,14 @@ impl Samplers {
         known(found, SamplingOrigin::Options)
     }
 
+    /// Rates that are known.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len() + self.by_interface.len() + self.by_template.len() + self.by_domain.len()
+    }
+
     /// Whether nothing was told, so that no record need be looked up.
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_id.is_empty() && self.by_interface.is_empty() && self.by_template.is_empty() && self.by_domain.is_empty()
+        self.len() == 0
     }
 }
 

@@ -10,7 +10,8 @@ use crate::build::Message;
 use crate::data::SetOutcome;
 use crate::plan::{Field, VARIABLE};
 use crate::recent::mark;
-use crate::templates::{Defined, Definition};
+use crate::steps;
+use crate::templates::{Defined, Definition, Room};
 
 const V9_HEADER_BYTES: usize = 20;
 const IPFIX_HEADER_BYTES: usize = 16;
@@ -154,6 +155,7 @@ impl Decoder {
                 break;
             }
             self.ledger.sets_seen += 1;
+            steps::count(1);
             if length < SET_HEADER_BYTES || length > body.len() {
                 if length > body.len() && id < TEMPLATE_ID_LEAST {
                     // What is whole of it is as good as any other definition.
@@ -236,6 +238,7 @@ impl Decoder {
                 v9_fields(&mut body)
             }
             .ok_or(TemplateFault::Malformed)?;
+            steps::count(1 + fields.len());
             *(if is_options { &mut self.summary.option_templates } else { &mut self.summary.templates }) += 1;
             // Version 9 has no variable length (RFC 3954): 65535 would be a length that no datagram holds.
             let is_usable = is_ipfix || fields.iter().all(|field| field.length != VARIABLE);
@@ -247,7 +250,7 @@ impl Decoder {
 
     /// Takes a definition in; gives whether it can be used.
     fn define(&mut self, index: usize, id: u16, definition: Definition, message: &Message, batch: &mut Batch) -> bool {
-        match self.domains[index].templates.define(id, definition, message.received_us, &self.settings) {
+        match self.define_template(index, id, definition, message.received_us) {
             Defined::Changed => {
                 self.decode_held(index, id, batch);
                 true
@@ -258,13 +261,35 @@ impl Decoder {
                 true
             }
             Defined::Invalid => false,
+            Defined::Refused => {
+                self.domains[index].counts.refuse("templates_over_limit", 1);
+                true
+            }
         }
+    }
+
+    /// Takes a definition in, within the bounds of its domain, its exporter, and all together.
+    pub(crate) fn define_template(&mut self, index: usize, id: u16, definition: Definition, now_us: i64) -> Defined {
+        let domain = &mut self.domains[index];
+        let exporter = &mut self.exporters[domain.exporter];
+        let room = Room {
+            templates: self.settings.templates_per_exporter.saturating_sub(exporter.templates),
+            fields: self.settings.template_fields.saturating_sub(self.template_fields),
+        };
+        let templates = &mut domain.templates;
+        let (count, fields) = (templates.len(), templates.fields());
+        let defined = templates.define(id, definition, now_us, room, &self.settings);
+        exporter.templates = exporter.templates + templates.len() - count;
+        self.template_fields = self.template_fields + templates.fields() - fields;
+        domain.counts.refuse("templates_fallen_off", domain.templates.take_fell_off());
+        defined
     }
 }
 
 /// Whether the sets fill the message: each length possible, at most 3 bytes or zeros behind the last.
 fn has_whole_sets(mut body: &[u8]) -> bool {
     while body.len() >= SET_HEADER_BYTES {
+        steps::count(1);
         let Some(length) = half(body, 2).map(usize::from) else { return false };
         if length < SET_HEADER_BYTES || length > body.len() {
             return body.iter().all(|byte| *byte == 0);

@@ -9,8 +9,14 @@ model::settings! {
         exporters: usize = 10_000, "exporters", 1..=1_000_000;
         /// Observation domains, source ids or sub-agents of one exporter.
         domains_per_exporter: usize = 256, "domains", 1..=65_536;
+        /// Observation domains, source ids and sub-agents of all exporters.
+        domains: usize = 65_536, "domains", 1..=16_777_216;
         /// Templates of one domain; the one longest unused falls off.
         templates_per_domain: usize = 1_024, "templates", 1..=65_280;
+        /// Templates of one exporter.
+        templates_per_exporter: usize = 4_096, "templates", 1..=16_777_216;
+        /// Fields of all templates of all exporters.
+        template_fields: usize = 1_048_576, "fields", 1..=268_435_456;
         /// Fields of one template.
         fields_per_template: usize = 256, "fields", 1..=1_024;
         /// Definitions of one template that differ, in a minute; beyond it the template is quarantined.
@@ -25,6 +31,8 @@ model::settings! {
         held_bytes: usize = 4_194_304, "bytes", 0..=1_073_741_824;
         /// Records decoded from one datagram.
         records_per_datagram: usize = 8_192, "records", 1..=65_536;
+        /// Samplers and interface names known of all exporters.
+        options_known: usize = 262_144, "options", 1..=16_777_216;
         /// Samplers known of one exporter.
         samplers_per_exporter: usize = 4_096, "samplers", 1..=65_536;
         /// Interfaces of one exporter whose name, rate or sequence is remembered.

@@ -39,10 +39,9 @@ struct SavedDomain {
 impl Decoder {
     /// What the next run needs to decode its first datagram.
     pub fn save(&self) -> DecoderState {
-        let saved = self.exporters.iter().enumerate().map(|(index, exporter)| {
-            let mut interface_names: Vec<(u32, String)> = exporter.interface_names.iter().map(|(k, v)| (*k, v.clone())).collect();
-            interface_names.sort();
-            let domains = self.domains.iter().filter(|domain| domain.exporter == index).map(|domain| SavedDomain {
+        let mut domains: Vec<Vec<SavedDomain>> = self.exporters.iter().map(|_| Vec::new()).collect();
+        for domain in &self.domains {
+            domains[domain.exporter].push(SavedDomain {
                 protocol: domain.protocol.name().to_string(),
                 number: domain.number,
                 port: domain.port,
@@ -52,12 +51,16 @@ impl Decoder {
                 active_timeout_s: domain.timeout.seconds(),
                 has_updates: domain.has_updates,
             });
+        }
+        let saved = self.exporters.iter().zip(domains).map(|(exporter, domains)| {
+            let mut interface_names: Vec<(u32, String)> = exporter.interface_names.iter().map(|(k, v)| (*k, v.clone())).collect();
+            interface_names.sort();
             SavedExporter {
                 address: exporter.address,
                 port: exporter.port,
                 samplers: exporter.samplers.clone(),
                 interface_names,
-                domains: domains.collect(),
+                domains,
             }
         });
         DecoderState { exporters: saved.collect() }
@@ -70,6 +73,7 @@ impl Decoder {
             let exporter = &mut self.exporters[index];
             exporter.samplers = saved.samplers;
             exporter.interface_names = saved.interface_names.into_iter().take(self.settings.interfaces_per_exporter).collect();
+            self.options_known += exporter.options_known();
             for domain in saved.domains {
                 self.restore_domain(saved.address, domain);
             }
@@ -87,10 +91,10 @@ impl Decoder {
         };
         let mut nobody = model::Batch::default();
         let Ok(index) = self.domain(address, saved.port, protocol, saved.number, &mut nobody) else { return };
-        let domain = &mut self.domains[index];
         for (id, definition, refreshed_us) in saved.templates {
-            domain.templates.define(id, definition, refreshed_us, &self.settings);
+            self.define_template(index, id, definition, refreshed_us);
         }
+        let domain = &mut self.domains[index];
         domain.sequence = saved.sequence;
         domain.clock = saved.clock;
         domain.timeout.told_s = saved.active_timeout_s;

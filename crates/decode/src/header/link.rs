@@ -84,6 +84,7 @@ pub(super) fn walk<'a>(
     mut header: Option<&mut PacketHeader>,
 ) -> (Option<IpVersion>, &'a [u8]) {
     for _ in 0..=LAYERS_MAX {
+        crate::steps::count(1);
         let header = header.as_deref_mut();
         let next = match layer {
             // A header of another version than its type says is not read as either.
@@ -180,6 +181,7 @@ fn mpls<'a>(bytes: &'a [u8], header: Option<&mut PacketHeader>) -> Option<(Layer
     }
     let mut rest = bytes;
     loop {
+        crate::steps::count(1);
         let entry = u32_at(rest, 0)?;
         rest = &rest[4..];
         if entry & 0x100 != 0 {

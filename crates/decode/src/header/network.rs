@@ -110,6 +110,7 @@ fn within(bytes: &[u8], length: Option<u32>) -> &[u8] {
 /// One that is cut off ends the walk: the protocol is then its own number, and there is no payload.
 fn extensions(network: &mut Network<'_>) {
     for _ in 0..LAYERS_MAX {
+        crate::steps::count(1);
         let protocol = network.header.protocol;
         let payload = network.payload;
         let length = match protocol {

@@ -102,6 +102,7 @@ pub(crate) fn decode<Rate: Fn(&Record, Sampling) -> Sampling>(
     let mut outcome = Outcome::default();
     let mut samples = datagram.samples();
     for sample in &mut samples {
+        crate::steps::count(1);
         outcome.sets_seen += 1;
         let Ok(structure) = sample else {
             outcome.sets_malformed += 1;

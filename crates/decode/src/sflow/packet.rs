@@ -199,9 +199,11 @@ impl SampledPacket {
         let mut destination_asn = 0;
         let mut length = 0u32;
         for _ in 0..segment_count {
+            crate::steps::count(1);
             let [kind, count] = xdr.words()?;
             length = length.checked_add(count).filter(|length| *length <= AS_PATH_MAX)?;
             for position in 1..=count {
+                crate::steps::count(1);
                 let asn = xdr.u32()?;
                 if position == count {
                     // A set of several is unordered: none of them is the origin.

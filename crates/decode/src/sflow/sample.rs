@@ -175,6 +175,7 @@ pub(crate) fn records<'a>(mut xdr: Xdr<'a>, mut each: impl FnMut(Structure<'a>))
         return Err(Overrun);
     }
     for _ in 0..count {
+        crate::steps::count(1);
         each(Structure::read(&mut xdr).ok_or(Overrun)?);
     }
     Ok(())

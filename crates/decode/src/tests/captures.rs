@@ -20,7 +20,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("ls_ipfix_softflowd", "the totals are of the first of three messages in one datagram; all three are decoded"),
 ];
 
-fn shared(path: &str) -> Option<PathBuf> {
+pub(super) fn shared(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
     if !path.exists() {
         eprintln!("passed over: {} is absent", path.display());
