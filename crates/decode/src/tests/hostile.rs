@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use model::Batch;
 use proptest::prelude::*;
 
+use super::wire::{halves, ipfix, set, template, version_9, words};
 use crate::{DecodeSettings, Decoder, steps};
 
 /// Steps that a byte may cost.
@@ -16,35 +17,6 @@ const STEPS_PER_DATAGRAM: usize = 16;
 const BYTES_PER_DATAGRAM: u64 = 1 << 20;
 
 const VARIABLE: u16 = u16::MAX;
-
-fn halves(halves: &[u16]) -> Vec<u8> {
-    halves.iter().flat_map(|half| half.to_be_bytes()).collect()
-}
-
-fn words(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_be_bytes()).collect()
-}
-
-/// A set: id, length, content.
-fn set(id: u16, content: &[u8]) -> Vec<u8> {
-    [halves(&[id, content.len() as u16 + 4]), content.to_vec()].concat()
-}
-
-fn ipfix(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
-    let sets = sets.concat();
-    [halves(&[10, sets.len() as u16 + 16]), words(&[1_772_445_600, sequence, 1]), sets].concat()
-}
-
-fn version_9(sequence: u32, sets: &[Vec<u8>]) -> Vec<u8> {
-    [halves(&[9, sets.len() as u16]), words(&[90_000, 1_772_445_600, sequence, 1]), sets.concat()].concat()
-}
-
-/// A template definition: id, field count, then element and length of each.
-fn template(id: u16, fields: &[(u16, u16)]) -> Vec<u8> {
-    let mut bytes = halves(&[id, fields.len() as u16]);
-    fields.iter().for_each(|(element, length)| bytes.extend(halves(&[*element, *length])));
-    bytes
-}
 
 /// Feeds datagrams to a new decoder; checks the balances after each, and the steps at the end.
 #[track_caller]

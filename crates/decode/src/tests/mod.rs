@@ -1,2 +1,4 @@
 mod captures;
+mod differential;
 mod hostile;
+mod wire;
