@@ -239,10 +239,7 @@ fn ntp_us(bits: u64) -> i64 {
 
 /// The rate of an element of the record itself.
 pub(crate) fn record_sampling(slots: SlotSet, values: &Values) -> Sampling {
-    match values.rate(slots) {
-        Some((population, sample)) => Sampling { population, sample, origin: SamplingOrigin::Record },
-        None => Sampling::default(),
-    }
+    values.rate(slots).map_or_else(Sampling::default, |rate| rate.sampling(SamplingOrigin::Record))
 }
 
 /// The reverse half of a biflow (RFC 5103, section 6): ends swapped, its own counts; `None` if it is empty.

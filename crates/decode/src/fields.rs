@@ -25,8 +25,8 @@ slots! {
     NextHop4, NextHopHigh, NextHopLow, BgpNextHop4, BgpNextHopHigh, BgpNextHopLow,
     Input, Output, PhysicalInput, PhysicalOutput, SourcePort, DestinationPort, Protocol, TcpFlags, SourceAsn, DestinationAsn,
     SourceMask4, DestinationMask4, SourceMask6, DestinationMask6, Vlan, PostVlan, SourceMac, DestinationMac, PostSourceMac, PostDestinationMac,
-    Direction, BiflowDirection, IpVersion, ForwardingStatus, FirewallEvent, NatEvent,
-    SamplerId, SelectorId, Interval34, Interval50, PacketInterval, PacketSpace, Size, Population, Probability,
+    Direction, IpVersion, ForwardingStatus, FirewallEvent, NatEvent,
+    SamplerId, SelectorId, FlowSelector, FlowInterval, FlowSpacing, Interval34, Interval50, PacketInterval, PacketSpace, Size, Population, Probability,
     FirstUptime, LastUptime, StartMs, EndMs, StartMicro, EndMicro, StartNano, EndNano, StartSeconds, EndSeconds, StartDelta, EndDelta,
     InitMs, ActiveTimeout, ObservationMs, ObservationSeconds, ObservationMicro,
     FrameSize, ScopeTemplate, ScopeInterface,
@@ -37,6 +37,20 @@ slots! {
 pub(crate) struct SlotSet(u128);
 
 impl SlotSet {
+    pub(crate) const fn of(slots: &[Slot]) -> SlotSet {
+        let (mut set, mut at) = (SlotSet(0), 0);
+        while at < slots.len() {
+            set.0 |= 1 << slots[at] as u8;
+            at += 1;
+        }
+        set
+    }
+
+    #[inline]
+    pub(crate) fn has_any(self, others: SlotSet) -> bool {
+        self.0 & others.0 != 0
+    }
+
     pub(crate) fn insert(&mut self, slot: Slot) {
         self.0 |= 1 << slot as u8;
     }
@@ -71,21 +85,32 @@ impl Values {
     /// The rate that the elements tell, best first, as an exact rational; `None` where they tell none,
     /// or a rate of 0, which says nothing.
     ///
-    /// Elements 305 and 306 (packets taken, packets passed over), 309 and 310 (size, population), 34, 50,
-    /// 311 (probability).
+    /// Elements 396 and 397 (flows taken, flows passed over), 305 and 306 (packets likewise), 309 and 310
+    /// (size, population), 34, 50, 311 (probability). Element 390 says that flows are selected.
+    #[inline]
     pub(crate) fn rate(&self, slots: SlotSet) -> Option<Rate> {
+        if !slots.has_any(RATES) {
+            return None;
+        }
+        let is_of_flows = slots.has(Slot::FlowSelector) || self.get(Slot::FlowInterval) > 0;
+        let (population, sample) = self.rational(slots)?;
+        Some(Rate { population, sample, is_of_flows })
+    }
+
+    fn rational(&self, slots: SlotSet) -> Option<(u32, u32)> {
         let fit = |value: u64| u32::try_from(value).ok();
-        let interval = self.get(Slot::PacketInterval);
-        if interval > 0 && slots.has(Slot::PacketSpace) {
-            return Some((fit(interval.checked_add(self.get(Slot::PacketSpace))?)?, fit(interval)?));
+        for (taken, passed_over) in [(Slot::FlowInterval, Slot::FlowSpacing), (Slot::PacketInterval, Slot::PacketSpace)] {
+            let interval = self.get(taken);
+            if interval > 0 && slots.has(passed_over) {
+                return Some((fit(interval.checked_add(self.get(passed_over))?)?, fit(interval)?));
+            }
         }
         let (size, population) = (self.get(Slot::Size), self.get(Slot::Population));
         if size > 0 && population > 0 {
             return Some((fit(population)?, fit(size)?));
         }
-        if let Some(value) =
-            [self.get(Slot::Interval34), self.get(Slot::Interval50), interval].into_iter().find(|value| *value > 0)
-        {
+        let intervals = [Slot::Interval34, Slot::Interval50, Slot::PacketInterval, Slot::FlowInterval];
+        if let Some(value) = intervals.into_iter().map(|slot| self.get(slot)).find(|value| *value > 0) {
             return Some((fit(value)?, 1));
         }
         // As 1/n it is exact; else the nearest of them.
@@ -93,6 +118,10 @@ impl Values {
         (probability > 0.0 && probability <= 1.0).then(|| ((1.0 / probability).round().min(f64::from(u32::MAX)) as u32, 1))
     }
 }
+
+/// The slots of which one is needed to tell a rate.
+const RATES: SlotSet =
+    SlotSet::of(&[Slot::FlowInterval, Slot::PacketInterval, Slot::Size, Slot::Interval34, Slot::Interval50, Slot::Probability]);
 
 /// Where the value of an element goes; `None` where a record does not need it.
 ///
@@ -165,7 +194,6 @@ fn iana_slot(element: u16) -> Option<Slot> {
         231 => Slot::InitiatorBytes,
         232 => Slot::ResponderBytes,
         233 => Slot::FirewallEvent,
-        239 => Slot::BiflowDirection,
         252 => Slot::PhysicalInput,
         253 => Slot::PhysicalOutput,
         298 => Slot::InitiatorPackets,
@@ -177,6 +205,9 @@ fn iana_slot(element: u16) -> Option<Slot> {
         310 => Slot::Population,
         311 => Slot::Probability,
         312 => Slot::FrameSize,
+        390 => Slot::FlowSelector,
+        396 => Slot::FlowInterval,
+        397 => Slot::FlowSpacing,
         322 => Slot::ObservationSeconds,
         323 => Slot::ObservationMs,
         324 | 325 => Slot::ObservationMicro,
@@ -215,5 +246,36 @@ pub(crate) fn is_length_valid(slot: Slot, length: u16) -> bool {
         Slot::StartSeconds | Slot::EndSeconds | Slot::ObservationSeconds => length == 4,
         Slot::Probability => length == 4 || length == 8,
         _ => (1..=8).contains(&length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_rationals_by_whatever_elements_tell_them() {
+        let check = |told: &[(Slot, u64)], expected: Option<(u32, u32, bool)>| {
+            let (mut slots, mut values) = (SlotSet::default(), Values::default());
+            for (slot, value) in told {
+                slots.insert(*slot);
+                values.0[*slot as usize] = *value;
+            }
+            let rate = values.rate(slots).map(|rate| (rate.population, rate.sample, rate.is_of_flows));
+            assert_eq!(rate, expected, "{told:?}");
+        };
+        check(&[], None);
+        check(&[(Slot::Interval34, 0)], None);
+        check(&[(Slot::Interval34, 1_000)], Some((1_000, 1, false)));
+        check(&[(Slot::Interval50, 64)], Some((64, 1, false)));
+        check(&[(Slot::PacketInterval, 1), (Slot::PacketSpace, 9_999)], Some((10_000, 1, false)));
+        check(&[(Slot::PacketInterval, 3), (Slot::PacketSpace, 7)], Some((10, 3, false)));
+        check(&[(Slot::PacketInterval, 512)], Some((512, 1, false)));
+        check(&[(Slot::Size, 2), (Slot::Population, 5)], Some((5, 2, false)));
+        check(&[(Slot::Probability, 0.001_f64.to_bits())], Some((1_000, 1, false)));
+        check(&[(Slot::Interval34, u64::from(u32::MAX) + 1)], None);
+        // Flows, not packets, are sampled.
+        check(&[(Slot::FlowInterval, 1), (Slot::FlowSpacing, 9)], Some((10, 1, true)));
+        check(&[(Slot::FlowSelector, 1), (Slot::Size, 1), (Slot::Population, 100)], Some((100, 1, true)));
     }
 }

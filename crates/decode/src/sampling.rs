@@ -20,8 +20,22 @@ pub(crate) struct Samplers {
     pub(crate) overflow: u64,
 }
 
-/// Packets of which some were taken; (0, 0) for a sampler whose rate is not told.
-pub(crate) type Rate = (u32, u32);
+/// Packets (or flows) of which some were taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rate {
+    pub(crate) population: u32,
+    pub(crate) sample: u32,
+    pub(crate) is_of_flows: bool,
+}
+
+impl Rate {
+    pub(crate) fn sampling(self, origin: SamplingOrigin) -> Sampling {
+        if self.population == 0 || self.sample == 0 {
+            return Sampling::default();
+        }
+        Sampling { population: self.population, sample: self.sample, origin, is_of_flows: self.is_of_flows }
+    }
+}
 
 /// To what a rate in options data belongs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,10 +102,5 @@ fn put<K: Hash + Eq>(rates: &mut HashMap<K, Rate>, key: K, rate: Rate, has_room:
 }
 
 fn known(rate: Option<&Rate>, origin: SamplingOrigin) -> Sampling {
-    match rate {
-        Some((population, sample)) if *population > 0 && *sample > 0 => {
-            Sampling { population: *population, sample: *sample, origin }
-        }
-        _ => Sampling::default(),
-    }
+    rate.map_or_else(Sampling::default, |rate| rate.sampling(origin))
 }

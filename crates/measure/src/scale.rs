@@ -23,7 +23,7 @@ impl Scale {
         if !sampling.is_known() {
             return Scale::UNKNOWN;
         }
-        Scale { population: sampling.population, sample: sampling.sample, is_flow_sampled: record.is_flow_sampled }
+        Scale { population: sampling.population, sample: sampling.sample, is_flow_sampled: sampling.is_of_flows }
     }
 
     pub(crate) fn is_known(self) -> bool {

@@ -84,12 +84,14 @@ pub struct Sampling {
     pub sample: u32,
     /// Who said so.
     pub origin: SamplingOrigin,
+    /// Whole flows were sampled, not packets (RFC 7014; ipt_NETFLOW): a flow's own size is known.
+    pub is_of_flows: bool,
 }
 
 impl Sampling {
     /// One packet of every `population`.
     pub const fn one_in(population: u32, origin: SamplingOrigin) -> Sampling {
-        Sampling { population, sample: 1, origin }
+        Sampling { population, sample: 1, origin, is_of_flows: false }
     }
 
     /// Whether a rate is known.
@@ -202,8 +204,6 @@ pub struct Record {
     pub is_dropped: bool,
     /// It is the reverse half of a biflow (RFC 5103): the ledger has counted its record already.
     pub is_reverse: bool,
-    /// Flows, not packets, were sampled (ipt_NETFLOW): per-flow sizes are not scaled.
-    pub is_flow_sampled: bool,
 }
 
 /// Counters of one interface at one moment; `None` where the device gives none.

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// Print captures datagram by datagram and field by field, and what the collector makes of them
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// Captures (pcap, pcapng)
+    /// Captures (pcap, pcapng) or IPFIX files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print totals only, of each file by itself; nothing is held back for templates to come

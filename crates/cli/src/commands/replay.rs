@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::owner::Publisher;
 use crate::pipeline::Worker;
 
-/// Decode, attribute and measure captures (pcap, pcapng) into Parquet files
+/// Decode, attribute and measure captures (pcap, pcapng) or IPFIX files into Parquet files
 ///
 /// Prints the three balances at the end. Replaying the same captures again gives the same rows.
 #[derive(Args)]

@@ -34,7 +34,7 @@ fn record_node(record: &Record) -> Node {
     node.text("last", at(record.end_us));
     node.text("time_from", time_source(record.time_source));
     for (name, is_set) in
-        [("dropped", record.is_dropped), ("reverse", record.is_reverse), ("flow_sampled", record.is_flow_sampled)]
+        [("dropped", record.is_dropped), ("reverse", record.is_reverse), ("flow_sampled", record.sampling.is_of_flows)]
     {
         if is_set {
             node.text("note", name);

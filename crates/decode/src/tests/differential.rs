@@ -151,7 +151,7 @@ proptest! {
         prop_assume!(fields.iter().any(|(element, _)| *element == 1));
         // In one datagram, and one after the other.
         compare(&fields, &[version_9(7, &[definition.clone(), data.clone()])], count);
-        compare(&fields, &[version_9(7, &[definition]), version_9(8, &[data.clone()]), version_9(9, &[data])], 2 * count);
+        compare(&fields, &[version_9(7, std::slice::from_ref(&definition)), version_9(8, std::slice::from_ref(&data)), version_9(9, &[data])], 2 * count);
     }
 
     #[test]
@@ -163,7 +163,7 @@ proptest! {
         prop_assume!(fields.iter().any(|(element, _)| *element == 1));
         compare(&fields, &[wire::ipfix(0, &[definition.clone(), data.clone()])], count);
         let sequence = count as u32;
-        compare(&fields, &[wire::ipfix(0, &[definition]), wire::ipfix(0, &[data.clone()]), wire::ipfix(sequence, &[data])], 2 * count);
+        compare(&fields, &[wire::ipfix(0, &[definition]), wire::ipfix(0, std::slice::from_ref(&data)), wire::ipfix(sequence, &[data])], 2 * count);
     }
 
     #[test]

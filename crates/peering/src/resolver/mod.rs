@@ -29,6 +29,11 @@ use crate::inventory::{Inventory, NONE, Rule};
 /// Microsoft's AS for ExpressRoute: never to be seen on a peering.
 const EXPRESS_ROUTE_ASN: u32 = 12_076;
 
+/// Records of fewer bytes are not looked at for an impossible rate.
+const LARGE_BYTES: u64 = 16 << 20;
+/// Time that a record may have taken beyond what it says: devices round.
+const RATE_GRACE_US: i64 = 1_000_000;
+
 /// Resolves the records of one worker; grows with the interfaces that it sees, within bounds.
 #[derive(Debug)]
 pub struct Resolver {
@@ -110,6 +115,12 @@ impl Resolver {
                 }
                 continue;
             }
+            if record.bytes > LARGE_BYTES && self.is_implausible(record) {
+                if !record.is_reverse {
+                    ledger.refuse_record(RecordRefusal::Implausible);
+                }
+                continue;
+            }
             let ends = Ends::of(attribution, names);
             let is_placed = self.record(index as u32, record, attribution, ends, placements);
             if record.is_reverse {
@@ -122,6 +133,20 @@ impl Resolver {
             }
         }
         self.counters(batch, placements);
+    }
+
+    /// Whether a record has more bytes than either of its ports can have carried in its time, twice over.
+    fn is_implausible(&mut self, record: &Record) -> bool {
+        let exporter = self.exporter_index(record.exporter);
+        let state = &mut self.exporters[exporter];
+        let duration_us = record.end_us.saturating_sub(record.start_us).max(0).saturating_add(RATE_GRACE_US);
+        let slots = [record.input, record.output].map(|interface| state.slot(interface));
+        slots.into_iter().any(|slot| {
+            let port = self.directory.ports.get(self.exporters[exporter].slots[slot].port as usize);
+            let fastest =
+                port.and_then(|port| [port.configured_bps, port.provisioned_bps, port.speed_bps].into_iter().flatten().max());
+            fastest.is_some_and(|bps| u128::from(record.bytes) * 8 * 1_000_000 > 2 * u128::from(bps) * duration_us as u128)
+        })
     }
 
     /// Places one record; says whether it counts on a link.

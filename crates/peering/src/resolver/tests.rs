@@ -205,6 +205,22 @@ fn check(record: Record, expected: &[&str]) {
 }
 
 #[test]
+fn what_a_port_cannot_have_carried_is_no_traffic() {
+    // In a second at most twice the port's speed, 100 Gbit/s.
+    let check = |bytes: u64, seconds: i64, is_counted: bool| {
+        let fast = "interfaces = [1, \"ae1.0\"]\ncapacity_bps = 100_000_000_000";
+        let mut bench = Bench::new(&NETWORK.replace("interfaces = [1, \"ae1.0\"]", fast), &[]);
+        bench.resolve(&[Record { bytes, end_us: seconds * 1_000_000, ..from_microsoft(1, 1, 50) }]);
+        assert_eq!(!bench.links().is_empty(), is_counted, "{bytes} bytes in {seconds} s");
+        assert_eq!(bench.ledger.records_refused(RecordRefusal::Implausible), u64::from(!is_counted));
+    };
+    check(25_000_000_000, 0, true);
+    check(25_000_000_001, 0, false);
+    check(1 << 37, 10, true);
+    check(u64::MAX, 3_600, false);
+}
+
+#[test]
 fn direct_by_port_whatever_the_tag() {
     check(from_microsoft(1, 1, 50), &["d1 from_microsoft Unstated interface"]);
     check(to_microsoft(1, 50, 1), &["d1 to_microsoft Unstated interface"]);

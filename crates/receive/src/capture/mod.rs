@@ -1,6 +1,7 @@
-//! Capture files: pcap and pcapng, read and written.
+//! Capture files: pcap and pcapng, read and written; IPFIX files, read.
 
 mod fragments;
+mod messages;
 mod packet;
 mod reader;
 mod writer;

@@ -1,16 +1,21 @@
 //! The UDP datagrams of a capture file.
 
 use std::fs::File;
-use std::io::Read;
-use std::net::SocketAddr;
+use std::io::{BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 
 use super::fragments::Fragments;
+use super::messages::{self, Message};
 use super::packet::{self, Datagram, Parsed};
 
+/// How an IPFIX file begins: with the version of its first message. No capture does.
+const IPFIX_START: [u8; 2] = [0, 10];
+/// Bytes read to find out what the file is: as many as the header of any capture has.
+const START_BYTES: u64 = 4_096;
 /// Bytes read at once; a block must fit.
 const BUFFER_BYTES: usize = 1 << 20;
 /// Interfaces of one section of a pcapng file.
@@ -23,7 +28,7 @@ pub enum CaptureError {
     #[error("cannot be read: {0}; check that it exists and that you may read it")]
     Unreadable(#[from] std::io::Error),
     /// It is not a capture.
-    #[error("this is not a capture (pcap or pcapng); give a file written by tcpdump, tshark or the like")]
+    #[error("this is no capture (pcap or pcapng) and no IPFIX file; give a file written by tcpdump, tshark or the like")]
     NotACapture,
     /// It is empty.
     #[error("this file is empty; a capture has at least a header")]
@@ -91,9 +96,20 @@ struct Interface {
     offset_s: i64,
 }
 
-/// Reads the UDP datagrams of a pcap or pcapng file in order.
+/// Where datagrams come from.
+enum Input {
+    /// Packets of a pcap or pcapng file.
+    Packets(Box<dyn PcapReaderIterator + Send>),
+    /// Messages of an IPFIX file.
+    Messages(Box<dyn Read + Send>),
+}
+
+/// Reads the UDP datagrams of a pcap or pcapng file in order, or the messages of an IPFIX file.
+///
+/// An IPFIX file (RFC 5655) does not say who exported it nor when it came: its messages come from
+/// 0.0.0.0, at their export times.
 pub struct CaptureReader {
-    reader: Box<dyn PcapReaderIterator + Send>,
+    input: Input,
     interfaces: Vec<Interface>,
     packet: Vec<u8>,
     fragments: Fragments,
@@ -116,14 +132,23 @@ impl CaptureReader {
     /// # Errors
     ///
     /// If it cannot be read or is not a capture.
-    pub fn new(source: impl Read + Send + 'static) -> Result<CaptureReader, CaptureError> {
-        let reader = create_reader(BUFFER_BYTES, source).map_err(|error| match error {
-            PcapError::Eof => CaptureError::Empty,
-            PcapError::ReadError => CaptureError::Unreadable(std::io::Error::other("the file is a folder or the device fails")),
-            _ => CaptureError::NotACapture,
-        })?;
+    pub fn new(mut source: impl Read + Send + 'static) -> Result<CaptureReader, CaptureError> {
+        let mut start = Vec::new();
+        source.by_ref().take(START_BYTES).read_to_end(&mut start)?;
+        let is_ipfix = start.starts_with(&IPFIX_START);
+        let source = std::io::Cursor::new(start).chain(source);
+        let input = if is_ipfix {
+            Input::Messages(Box::new(BufReader::with_capacity(BUFFER_BYTES, source)))
+        } else {
+            let reader = create_reader(BUFFER_BYTES, source).map_err(|error| match error {
+                PcapError::Eof => CaptureError::Empty,
+                PcapError::ReadError => CaptureError::Unreadable(std::io::Error::other("reading failed")),
+                _ => CaptureError::NotACapture,
+            })?;
+            Input::Packets(reader)
+        };
         Ok(CaptureReader {
-            reader,
+            input,
             interfaces: Vec::new(),
             packet: Vec::new(),
             fragments: Fragments::default(),
@@ -139,6 +164,9 @@ impl CaptureReader {
     /// If the file cannot be read any further.
     #[allow(clippy::should_implement_trait, reason = "the datagram borrows the reader")]
     pub fn next(&mut self) -> Result<Option<CapturedDatagram<'_>>, CaptureError> {
+        if matches!(self.input, Input::Messages(_)) {
+            return self.next_message();
+        }
         while let Some((received_us, link_type)) = self.next_packet()? {
             let parsed = packet::parse(link_type, &self.packet);
             if let Some(datagram) = self.take(received_us, parsed) {
@@ -162,6 +190,30 @@ impl CaptureReader {
         &self.notes
     }
 
+    /// The next message of an IPFIX file.
+    fn next_message(&mut self) -> Result<Option<CapturedDatagram<'_>>, CaptureError> {
+        let Input::Messages(file) = &mut self.input else { return Ok(None) };
+        let export_s = match messages::read(file, &mut self.packet)? {
+            Message::Whole(export_s) if !self.is_done => export_s,
+            Message::Whole(_) | Message::End => return Ok(None),
+            Message::Damaged => {
+                self.notes.is_file_cut_off |= !self.is_done;
+                self.is_done = true;
+                return Ok(None);
+            }
+        };
+        self.notes.packets += 1;
+        self.notes.datagrams += 1;
+        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Ok(Some(CapturedDatagram {
+            received_us: i64::from(export_s) * 1_000_000,
+            source: nobody,
+            destination: nobody,
+            payload: &self.packet,
+            is_cut_off: false,
+        }))
+    }
+
     /// The datagram of a packet; of a last fragment the joined one, which then is `self.packet`.
     fn take(&mut self, received_us: i64, parsed: Parsed) -> Option<Datagram> {
         match parsed {
@@ -183,15 +235,16 @@ impl CaptureReader {
 
     /// Reads the next packet into `self.packet`; gives its time and link type.
     fn next_packet(&mut self) -> Result<Option<(i64, i32)>, CaptureError> {
+        let Input::Packets(reader) = &mut self.input else { return Ok(None) };
         while !self.is_done {
-            let (length, found) = match self.reader.next() {
+            let (length, found) = match reader.next() {
                 Ok((length, block)) => (length, read_block(block, &mut self.interfaces, &mut self.packet)),
                 Err(PcapError::Eof) => {
                     self.is_done = true;
                     break;
                 }
                 Err(PcapError::Incomplete(_)) => {
-                    if self.reader.refill().is_err() {
+                    if reader.refill().is_err() {
                         self.notes.is_file_cut_off = true;
                         self.is_done = true;
                     }
@@ -204,7 +257,7 @@ impl CaptureReader {
                     break;
                 }
             };
-            self.reader.consume(length);
+            reader.consume(length);
             if let Some(found) = found {
                 self.notes.packets += 1;
                 return Ok(Some(found));
