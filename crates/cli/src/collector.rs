@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver as Inbox, RecvTimeoutError, Sender as Outbox, bounded};
 use measure::Delta;
 use model::Ledger;
+use model::tables::LinkRow;
 use model::time::SECOND_US;
 use peering::Seen;
 use receive::{Receiver, wait_any};
@@ -27,6 +28,9 @@ const REPORTS_MOST: usize = 64;
 
 /// How long a worker waits for datagrams before it looks at the clock.
 const WAIT: Duration = Duration::from_millis(50);
+
+/// How far back windows are looked for that an earlier run published: they are revised no longer.
+const LOOK_BACK_US: i64 = 7_200 * SECOND_US;
 
 /// Reports of a worker after which it tells what it has seen of interfaces and next hops.
 const SEEN_EVERY: u64 = 60;
@@ -104,7 +108,11 @@ impl Collector {
         for (worker, _) in &mut workers {
             decoders.iter().for_each(|state| worker.decoder().restore(state.clone()));
         }
-        let publisher = Publisher::open(configured, store, data, owner)?;
+        let is_resumed = owner.is_some();
+        let mut publisher = Publisher::open(configured, store, data, owner)?;
+        if !is_resumed && let Some(end_us) = last_published_us(data, clock.now_us())? {
+            publisher.start_after(end_us);
+        }
         Ok(Collector { workers, publisher, data: data.to_path_buf(), clock })
     }
 
@@ -154,6 +162,12 @@ impl Collector {
             losses: self.publisher.losses(),
         })
     }
+}
+
+/// The end of the last window that an earlier run published of late, where it left no state.
+fn last_published_us(data: &Path, now_us: i64) -> Result<Option<i64>, Failure> {
+    let found = store::read::<LinkRow>(data, now_us - LOOK_BACK_US, i64::MAX).map_err(Failure::failed)?;
+    Ok(found.rows.iter().map(|row| row.window_start.0 + row.window_seconds * SECOND_US).max())
 }
 
 /// A worker's life: batches of datagrams in, a report each second out, at the end a drained socket.

@@ -145,11 +145,24 @@ pub(crate) fn read_peerings(path: &Path) -> Result<Vec<Peering>, Failure> {
     Ok(import.peerings)
 }
 
+/// What readers of a message know the kinds of numbers by.
+const KINDS: [(&str, &str); 6] = [
+    ("usize", "a whole number, 0 or more"),
+    ("u8", "a whole number, 0 to 255"),
+    ("u16", "a whole number, 0 to 65535"),
+    ("u32", "a whole number, 0 to 4294967295"),
+    ("u64", "a whole number, 0 or more"),
+    ("i64", "a whole number"),
+];
+
 /// Reads the file; what is wrong is told with its line.
 fn parse(path: &Path, text: &str) -> Result<ConfigurationFile, Failure> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        let sentence = error.message().trim_end().replace('\n', "; ");
+        let mut sentence = error.message().trim_end().replace('\n', "; ");
+        for (kind, words) in KINDS {
+            sentence = sentence.replace(&format!("expected {kind}"), &format!("expected {words}"));
+        }
         Failure::usage(format!("{}:{line}: {sentence}", path.display()))
     })
 }

@@ -24,7 +24,7 @@ use clap::Parser;
 /// Flow telemetry of networks that peer with Microsoft (AS8075): bandwidth of every connection, from
 /// NetFlow, IPFIX and sFlow, in Parquet files.
 #[derive(Parser)]
-#[command(name = "peerscope", version, about, max_term_width = 100)]
+#[command(name = "peerscope", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: commands::Command,

@@ -42,6 +42,11 @@ impl Publisher {
         Ok(Publisher { owner, store, connections, pending: VecDeque::new(), published: 0, fell_off: 0, is_failing: false })
     }
 
+    /// Leaves windows alone that end by `at_us`: an earlier run has published them.
+    pub(crate) fn start_after(&mut self, at_us: i64) {
+        self.owner.start_after(at_us);
+    }
+
     /// Takes a worker's counts in.
     pub(crate) fn merge(&mut self, delta: Delta, now_us: i64) {
         self.owner.merge(delta, now_us);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::time::{DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
+use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Address, Link, Port};
 use serde::{Deserialize, Serialize};
 
@@ -107,8 +107,14 @@ impl Owner {
         self.state.losses
     }
 
-    /// Windows before `at_us` are taken as closed: rows for them were published by somebody else.
-    pub fn close_before(&mut self, at_us: i64) {
+    /// Windows that end by `at_us` are taken as closed: an earlier run has published them, and what of them
+    /// comes now must not take their place.
+    pub fn start_after(&mut self, at_us: i64) {
+        self.state.closed_before_us = Some(slot_start_us(at_us, WINDOW_US));
+    }
+
+    /// Closes windows before `at_us`, all of one detail window together.
+    pub(crate) fn close_before(&mut self, at_us: i64) {
         let at_us = slot_start_us(at_us, DETAIL_WINDOW_US);
         let held = self.state.closed_before_us.get_or_insert(at_us);
         *held = (*held).max(at_us);
@@ -143,19 +149,20 @@ impl Owner {
         self.merge_counters(&delta, &translation);
     }
 
-    fn place(&self, bin_us: i64, now_us: i64) -> Place {
-        if self.state.closed_before_us.is_some_and(|closed_us| bin_us < closed_us) {
+    /// Where something counts that lies in a slot of that start and width.
+    fn place(&self, start_us: i64, width_us: i64, now_us: i64) -> Place {
+        if self.is_closed(start_us.saturating_add(width_us)) {
             return Place::Late;
         }
         let ahead_us = self.settings.ahead_seconds_max * SECOND_US;
-        Place::At(if bin_us > now_us.saturating_add(ahead_us) { now_us } else { bin_us })
+        Place::At(if start_us > now_us.saturating_add(ahead_us) { now_us } else { start_us })
     }
 
     fn merge_links(&mut self, delta: &Delta, translation: &Translation, now_us: i64) {
         for (lane, bin_us, counted) in &delta.link_bins {
             let lane = delta.link_lanes[*lane as usize];
             let LinkLane { direction, view, scale, matched_by, is_through, .. } = lane;
-            let place = self.place(*bin_us, now_us);
+            let place = self.place(*bin_us, BIN_US, now_us);
             let state = &mut self.state;
             let way = (state.names.link_number(&translation.links, lane.link), direction);
             let exporter = translation.exporter(lane.exporter);
@@ -179,7 +186,7 @@ impl Owner {
     fn merge_ports(&mut self, delta: &Delta, translation: &Translation, now_us: i64) {
         for (lane, bin_us, counted) in &delta.port_bins {
             let lane = delta.port_lanes[*lane as usize];
-            let Place::At(at_us) = self.place(*bin_us, now_us) else { continue };
+            let Place::At(at_us) = self.place(*bin_us, BIN_US, now_us) else { continue };
             let state = &mut self.state;
             let way = (state.names.port_number(&translation.ports, lane.port), lane.direction);
             let exporter = translation.exporter(lane.exporter);
@@ -195,7 +202,7 @@ impl Owner {
     fn merge_cells(&mut self, delta: &Delta, translation: &Translation, now_us: i64) {
         let mut items = Items::of(delta);
         for (key, sums) in &delta.counted.cells {
-            let Place::At(at_us) = self.place(key.window_us(), now_us) else { continue };
+            let Place::At(at_us) = self.place(key.window_us(), DETAIL_WINDOW_US, now_us) else { continue };
             let lane = delta.link_lanes[key.lane as usize];
             let state = &mut self.state;
             let way = (state.names.link_number(&translation.links, lane.link), lane.direction);

@@ -96,13 +96,14 @@ impl Owner {
         timeouts
     }
 
-    fn is_closed(&self, window_us: i64) -> bool {
-        self.state.closed_before_us.is_some_and(|closed_us| window_us < closed_us)
+    /// Whether a window that ends then takes nothing in any more.
+    pub(crate) fn is_closed(&self, end_us: i64) -> bool {
+        self.state.closed_before_us.is_some_and(|closed_us| end_us <= closed_us)
     }
 
     /// The stage at which a window has to be published now, if it has to.
-    fn due(&self, schedule: &Schedule, window_us: i64, end_us: i64, now_us: i64) -> Option<Stage> {
-        if self.is_closed(window_us) {
+    fn due(&self, schedule: &Schedule, end_us: i64, now_us: i64) -> Option<Stage> {
+        if self.is_closed(end_us) {
             return Some(Stage::Final);
         }
         let passed_us = self.passed_us(end_us, now_us)?;
@@ -139,7 +140,7 @@ impl Owner {
         let windows: Vec<i64> = self.state.windows.keys().copied().collect();
         for window_us in &windows {
             let schedule = &self.state.windows[window_us].schedule;
-            if let Some(stage) = self.due(schedule, *window_us, *window_us + WINDOW_US, now_us) {
+            if let Some(stage) = self.due(schedule, *window_us + WINDOW_US, now_us) {
                 self.publish_window(*window_us, now_us, stage, due);
             }
         }
@@ -169,7 +170,7 @@ impl Owner {
         let windows: Vec<i64> = self.state.details.keys().copied().collect();
         for window_us in windows {
             let window = &self.state.details[&window_us];
-            let Some(stage) = self.due(&window.schedule, window_us, window_us + DETAIL_WINDOW_US, now_us) else { continue };
+            let Some(stage) = self.due(&window.schedule, window_us + DETAIL_WINDOW_US, now_us) else { continue };
             // There is no column that changes at closing, so what is published already stands.
             if stage != Stage::Final || window.schedule.is_dirty {
                 self.publish_detail(window_us, now_us, stage, due);

@@ -110,7 +110,8 @@ const SOURCE_FILE: &str = "replayed.json";
 fn guard(data: &Path, files: &[PathBuf], replace: bool) -> Result<(), Failure> {
     let mut source = Vec::new();
     for file in files {
-        let size = std::fs::metadata(file).map_err(|error| Failure::failed(format!("{}: {error}", file.display())))?.len();
+        let cannot = |error| Failure::failed(format!("{}: {}", file.display(), receive::CaptureError::Unreadable(error)));
+        let size = std::fs::metadata(file).map_err(cannot)?.len();
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
         source.push(serde_json::json!({ "file": name, "bytes": size }));
     }
@@ -124,7 +125,7 @@ fn guard(data: &Path, files: &[PathBuf], replace: bool) -> Result<(), Failure> {
             data.display()
         )));
     }
-    std::fs::create_dir_all(data)
-        .and_then(|()| std::fs::write(&marker, source))
-        .map_err(|error| Failure::failed(format!("{}: cannot be written: {error}", marker.display())))
+    std::fs::create_dir_all(data).and_then(|()| std::fs::write(&marker, source)).map_err(|error| {
+        Failure::failed(format!("{}: cannot be written: {error}; give --data a folder that you may write", data.display()))
+    })
 }

@@ -166,3 +166,21 @@ fn a_minute_of_reception_is_a_row_of_its_exporter() {
     assert_eq!((&*rows[0].exporter, rows[0].datagrams, rows[0].records, rows[0].active_timeout_s), (EXPORTER, 1, 1, Some(60)));
     assert_eq!(rows[0].coverage_ratio, Some(1.0));
 }
+
+#[test]
+fn windows_that_an_earlier_run_has_published_are_left_alone() {
+    let (mut worker, mut owner, mut published) = (Worker::new(), Owner::new(MeasureSettings::default()), Published::default());
+    // The run before stopped without a word after it had published the minutes up to 180 s.
+    owner.start_after(at(180));
+    for seconds in [100, 170, 190, 250] {
+        worker.record(0, View::OwnPort, flow(seconds, seconds, 982, 1, 1));
+    }
+    owner.merge(worker.take(), at(250));
+    assert_eq!(owner.late_records(), 2);
+    published.take(owner.finish(at(250)));
+    let mut rows: Vec<_> = published.links().iter().filter(|row| row.samples > 0).map(|row| row.window_start.0).collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [at(180), at(240)]);
+    // The window of five minutes was not published yet: it has all that came since.
+    assert_eq!(published.traffic().iter().map(|row| row.records).sum::<i64>(), 4);
+}
