@@ -89,3 +89,13 @@ fn a_replay_does_not_overwrite_rows_of_another_input_unasked() {
     check(&["replay", &second, "--data", data], 2, &["--replace"]);
     succeed(&mut peerscope(&["replay", &second, "--data", data, "--replace"]));
 }
+
+#[test]
+fn a_port_and_a_folder_belong_to_one_collector() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (child, address) = crate::softflowd::collector(first.path());
+    let data = second.path().to_str().unwrap();
+    check(&["collect", "--data", data, "--listen", &address], 1, &["cannot listen", &address]);
+    check(&["collect", "--data", first.path().to_str().unwrap(), "--listen", "127.0.0.1:0"], 1, &["another peerscope"]);
+    crate::softflowd::stop(child);
+}

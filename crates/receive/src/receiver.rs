@@ -47,6 +47,12 @@ pub struct Received<'a> {
 ///
 /// If the address is in use, not of this machine, or its port not allowed.
 pub fn bind(address: SocketAddr, workers: usize, settings: &ReceiverSettings) -> io::Result<Vec<Receiver>> {
+    // Sockets that share a port would take datagrams from whoever else shares it: of that nobody may know.
+    if let Err(error) = UdpSocket::bind(address)
+        && error.kind() == io::ErrorKind::AddrInUse
+    {
+        return Err(error);
+    }
     let mut receivers = Vec::with_capacity(workers);
     let mut address = address;
     for _ in 0..workers {
