@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{peerscope, shared, succeed};
+use crate::{peerscope, refuse, shared, succeed};
 
 /// Cases whose totals the rule of the program is not, and why; `crates/decode` tells each in full.
 const OTHERWISE: &[&str] = &[
@@ -61,9 +61,14 @@ fn every_real_export_is_replayed_and_the_balances_hold() {
     captures.sort();
     for capture in captures {
         let mut replay = peerscope(&["replay", "--replace"]);
-        // An imbalance would be an exit code of its own.
-        let printed = succeed(replay.arg(&capture).arg("--data").arg(data.path()));
-        assert!(printed.starts_with("datagrams "), "{printed}");
+        replay.arg(&capture).arg("--data").arg(data.path());
+        // NetFlow v1 is not read; an imbalance would exit likewise, with other words.
+        if capture.ends_with("pv_nf1.pcap") {
+            assert!(refuse(&mut replay, 1).contains("there is no NetFlow, IPFIX or sFlow"));
+        } else {
+            let printed = succeed(&mut replay);
+            assert!(printed.starts_with("datagrams "), "{printed}");
+        }
         succeed(peerscope(&["inspect", "--format", "json"]).arg(&capture));
     }
 }

@@ -50,3 +50,11 @@ fn succeed(command: &mut Command) -> String {
     assert!(status.success(), "{command:?}: {status}\n{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
 }
+
+/// What a command says that exits with this code.
+fn refuse(command: &mut Command, code: i32) -> String {
+    let Output { status, stderr, .. } = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    assert_eq!(status.code(), Some(code), "{command:?}: {stderr}");
+    stderr
+}

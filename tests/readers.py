@@ -40,8 +40,7 @@ def with_pyarrow(data):
 
     def read():
         try:
-            files = pyarrow.dataset.dataset(f"{data}/links", format="parquet", partitioning="hive", exclude_invalid_files=False,
-                                            ignore_prefixes=[".", "manifest.json"])
+            files = pyarrow.dataset.dataset(f"{data}/links", format="parquet", partitioning="hive", exclude_invalid_files=False)
             table = files.to_table(columns=KEY + ["hour"])
         except FileNotFoundError as error:
             raise ListAgain from error

@@ -82,7 +82,7 @@ fn unsampled_and_complete_every_connection_is_exact_over_the_run() {
         let links = replayed.link_bytes();
         let mut detailed: BTreeMap<Way, f64> = BTreeMap::new();
         for row in rows::<TrafficRow>(&replayed.data()) {
-            *detailed.entry((row.connection.to_string(), row.direction.to_string())).or_default() += row.bytes_estimated;
+            *detailed.entry((row.connection.to_string(), row.direction.to_string())).or_default() += row.bytes_estimated.unwrap();
         }
         for truth in &replayed.truth.links {
             let way = (truth.link.clone(), truth.direction.clone());
@@ -102,7 +102,7 @@ fn every_customer_is_exact_over_the_run() {
     let mut found: BTreeMap<(String, String, String), f64> = BTreeMap::new();
     for row in rows::<PrefixRow>(&replayed.data()).iter().filter(|row| &*row.side == "customer") {
         let key = (row.connection.to_string(), row.direction.to_string(), row.prefix.to_string());
-        *found.entry(key).or_default() += row.bytes_estimated;
+        *found.entry(key).or_default() += row.bytes_estimated.unwrap();
     }
     assert!(!replayed.truth.customers.is_empty());
     for truth in &replayed.truth.customers {

@@ -99,3 +99,12 @@ fn a_port_and_a_folder_belong_to_one_collector() {
     check(&["collect", "--data", first.path().to_str().unwrap(), "--listen", "127.0.0.1:0"], 1, &["another peerscope"]);
     crate::softflowd::stop(child);
 }
+
+#[test]
+fn the_reference_is_that_of_the_declarations() {
+    for (what, file) in [("tables", "TABLES.md"), ("settings", "SETTINGS.md")] {
+        let printed = succeed(&mut peerscope(&["reference", what]));
+        let kept = std::fs::read_to_string(checkout(file)).unwrap();
+        assert!(printed == kept, "{file} is behind: peerscope reference {what} > {file}");
+    }
+}

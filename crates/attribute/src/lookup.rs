@@ -22,6 +22,8 @@ pub struct Found {
     pub source: Option<String>,
     /// Version of its list.
     pub version: Option<String>,
+    /// Name of the customer, by the own prefixes.
+    pub customer: Option<String>,
 }
 
 /// An address whose answer differs between two sets of lists.
@@ -52,6 +54,7 @@ impl Table {
             origin_asn: place.origin_asn.filter(|_| is_microsoft),
             source: is_microsoft.then(|| tag.source.to_string()),
             version: text(&tag.version),
+            customer: place.own.as_ref().and_then(|own| text(&own.name)),
         }
     }
 }

@@ -284,6 +284,10 @@ pub fn own_microsoft(file: &str, text: &str, version: Option<&str>) -> Result<Li
             let problem = "a service is missing; write PREFIX SERVICE [REGION]".to_string();
             return Err(SourceError::Line { file: file.to_string(), line, problem });
         };
+        if let Some(rest) = fields.get(3) {
+            let problem = format!("\"{rest}\" is too much; write PREFIX SERVICE [REGION], each without spaces");
+            return Err(SourceError::Line { file: file.to_string(), line, problem });
+        }
         let service: Name = (*service).into();
         let region = fields.get(2).map(|region| Name::from(*region));
         entries.push(Entry { prefix, tag: service.clone(), service: Some(service), region, origin_asn: None });

@@ -67,7 +67,7 @@ impl Configured {
             None => (ConfigurationFile::default(), PathBuf::new()),
         };
         let mut errors = file.settings_errors();
-        let (peerings, interfaces) = file.inventory.read(&folder)?;
+        let (peerings, interfaces) = file.inventory.read(&folder, &file.exporter)?;
         let edge = PeeringConfig {
             peering: file.peering,
             exporter: file.exporter,
@@ -117,15 +117,28 @@ impl ConfigurationFile {
     }
 }
 
+/// The sections of numeric settings, as declared.
+pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting]); 5] {
+    [
+        (ReceiverSettings::SECTION, ReceiverSettings::SETTINGS),
+        (DecodeSettings::SECTION, DecodeSettings::SETTINGS),
+        (PeeringSettings::SECTION, PeeringSettings::SETTINGS),
+        (MeasureSettings::SECTION, MeasureSettings::SETTINGS),
+        (StoreSettings::SECTION, StoreSettings::SETTINGS),
+    ]
+}
+
 impl InventoryFiles {
-    fn read(&self, folder: &Path) -> Result<(Vec<Peering>, Vec<peering::TableInterface>), Failure> {
+    fn read(&self, folder: &Path, exporters: &[ExporterConfig]) -> Result<(Vec<Peering>, Vec<peering::TableInterface>), Failure> {
         let (mut peerings, mut interfaces) = (Vec::new(), Vec::new());
         for file in &self.peerings {
             peerings.extend(read_peerings(&folder.join(file))?);
         }
         for file in &self.interfaces {
             let path = folder.join(file);
-            let table = peering::interface_table::parse(&read_text(&path)?);
+            let table = peering::interface_table::parse(&read_text(&path)?, |name| {
+                exporters.iter().find(|exporter| exporter.name == name).map(|exporter| exporter.address)
+            });
             let worded = |errors: Vec<String>| {
                 errors.iter().map(|error| format!("{}: {error}", path.display())).collect::<Vec<_>>().join("\n")
             };

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use model::table::Timestamp;
 use model::tables::ConnectionRow;
-use model::time::SECOND_US;
+use model::time::{DETAIL_WINDOW_US, SECOND_US, slot_start_us};
 use model::{Link, Publication, Rows};
-use peering::{Inventory, connection_changes};
+use peering::{Inventory, connection_changes, is_same_connection};
 use store::StoreError;
 
 /// What the table says, and what was told last.
@@ -35,11 +36,13 @@ impl Connections {
         }
         self.told = links.to_vec();
         self.told_us = now_us;
-        let mut current = self.inventory.connection_rows(now_us);
+        // Its first records were counted in windows that began before.
+        let from_us = slot_start_us(now_us, DETAIL_WINDOW_US);
+        let mut current = self.inventory.connection_rows(from_us);
         let configured = current.len();
         for link in links {
             if !current[..configured].iter().any(|row| row.connection == link.name) {
-                current.push(self.inventory.connection_row(link, now_us));
+                current.push(self.inventory.connection_row(link, from_us));
             }
         }
         // What telemetry brought up in an earlier run need not have come again yet.
@@ -48,6 +51,12 @@ impl Connections {
         for row in self.known.iter().filter(of_telemetry) {
             if !current.iter().any(|one| one.connection == row.connection) {
                 current.push(row.clone());
+            }
+        }
+        for row in &mut current {
+            let known = self.known.iter().rev().find(|known| known.connection == row.connection && known.valid_to.is_none());
+            if let Some(known) = known {
+                row.valid_from = if is_same_connection(known, row) { known.valid_from } else { Timestamp(now_us) };
             }
         }
         let changes = connection_changes(&self.known, &current, now_us);

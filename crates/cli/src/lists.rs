@@ -55,6 +55,13 @@ impl ListArguments {
         self
     }
 
+    /// The files that are named.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let by_as = self.as_prefixes.iter().filter_map(|pair| pair.split_once('=')).map(|(_, file)| PathBuf::from(file));
+        let files = [&self.service_tags, &self.microsoft_365, &self.own_microsoft, &self.own_prefixes, &self.imported];
+        files.into_iter().flatten().cloned().chain(by_as).collect()
+    }
+
     /// Both the configuration's lists and the command line's.
     pub(crate) fn join(mut self, other: &ListArguments) -> ListArguments {
         self.service_tags.extend_from_slice(&other.service_tags);

@@ -61,7 +61,9 @@ pub(crate) fn build(
     if record.source.is_unknown() && record.destination.is_unknown() {
         return Err(if is_empty && record.protocol == 0 { NoRecord::ZeroRecord } else { NoRecord::NoAddress });
     }
-    if record.packets > 0 && record.bytes / record.packets > packet_bytes_most {
+    // No packet is shorter than a byte, nor longer than packets get.
+    let is_long = record.packets > 0 && record.bytes / record.packets > packet_bytes_most;
+    if record.bytes > 0 && record.packets > record.bytes || is_long {
         return Err(NoRecord::Implausible);
     }
     let (start_us, end_us, source) = times(slots, values, message, clock);

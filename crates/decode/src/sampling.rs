@@ -58,7 +58,8 @@ impl Samplers {
                 }
                 is_put
             }
-            Scope { interface: Some(interface), .. } => put(&mut self.by_interface, (domain, interface), rate, has_room),
+            // Interface 0 is none: what is told of it is told of all (softflowd).
+            Scope { interface: Some(interface @ 1..), .. } => put(&mut self.by_interface, (domain, interface), rate, has_room),
             Scope { template: Some(template), .. } => put(&mut self.by_template, (domain, template), rate, has_room),
             Scope { .. } => put(&mut self.by_domain, domain, rate, has_room),
         };

@@ -27,6 +27,54 @@ pub(crate) struct Sequence {
     judged: u32,
     gaps: u32,
     is_broken: bool,
+    rule: Rule,
+}
+
+/// Which units a number counts: those before its datagram, as the standards have it, or those up
+/// to its end, as some exporters do (softflowd's IPFIX). Datagrams of unlike sizes tell.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Rule {
+    counts_to_end: bool,
+    previous: Option<(u32, u32)>,
+    /// What was lost before the last datagram if the rule holds, which only the other one explained.
+    in_doubt: Option<u32>,
+}
+
+/// What a number says of the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is as the rule has it, or as neither has it; units that were in doubt are lost.
+    Holds { lost: u32 },
+    /// It is as the other rule has it; too early to say.
+    Doubtful,
+    /// It is so for the second time in a row.
+    Changes,
+}
+
+impl Rule {
+    fn judge(&mut self, number: u32, units: u32) -> Verdict {
+        let Some((before, units_before)) = self.previous.replace((number, units)) else { return Verdict::Holds { lost: 0 } };
+        let (by_start, by_end) = (number == before.wrapping_add(units_before), number == before.wrapping_add(units));
+        let (fits, fits_other) = if self.counts_to_end { (by_end, by_start) } else { (by_start, by_end) };
+        if fits && fits_other {
+            return Verdict::Holds { lost: 0 };
+        }
+        if fits || !fits_other {
+            return Verdict::Holds { lost: self.in_doubt.take().unwrap_or(0) };
+        }
+        if self.in_doubt.take().is_some() {
+            self.counts_to_end = !self.counts_to_end;
+            return Verdict::Changes;
+        }
+        let skipped = self.first(number, units).wrapping_sub(self.first(before, units_before).wrapping_add(units_before));
+        self.in_doubt = Some(if skipped > GAP_MOST { 0 } else { skipped });
+        Verdict::Doubtful
+    }
+
+    /// The number of a datagram's first unit.
+    fn first(&self, number: u32, units: u32) -> u32 {
+        if self.counts_to_end { number.wrapping_sub(units) } else { number }
+    }
 }
 
 /// How a datagram stands to those before it.
@@ -43,28 +91,60 @@ impl Sequence {
     ///
     /// `uptime_ms` is the device's uptime where the protocol has it: it falls when the device starts over.
     pub(crate) fn observe(&mut self, number: u32, units: u32, uptime_ms: Option<u32>, mark: u64) -> Order {
+        let order = self.place(number, units, uptime_ms);
+        if order.is_restart {
+            self.recent.clear();
+        }
+        // A message without records shares its number with the next one and is no sign of a copy.
+        if units > 0 {
+            self.recent.remember(number, mark);
+        }
+        order
+    }
+
+    fn place(&mut self, number: u32, units: u32, uptime_ms: Option<u32>) -> Order {
         let has_restarted = match (self.uptime_ms, uptime_ms) {
             (Some(before), Some(now)) => (now.wrapping_sub(before) as i32) < -60_000 && number < self.expected.unwrap_or(0),
             _ => false,
         };
         self.uptime_ms = uptime_ms.or(self.uptime_ms);
+        let verdict = self.rule.judge(number, units);
+        let number = self.rule.first(number, units);
         let Some(expected) = self.expected else {
-            self.start(number, units, mark);
+            self.start(number, units);
             return Order::default();
         };
+        if has_restarted {
+            self.start(number, units);
+            return Order { is_restart: true, ..Order::default() };
+        }
+        match verdict {
+            Verdict::Holds { lost } => {
+                let order = self.count(expected, number, units);
+                Order { lost: order.lost + i64::from(lost), ..order }
+            }
+            Verdict::Doubtful | Verdict::Changes => {
+                self.start(number, units);
+                Order::default()
+            }
+        }
+    }
+
+    /// Counts by how far a number is from the expected one.
+    fn count(&mut self, expected: u32, number: u32, units: u32) -> Order {
         let ahead = number.wrapping_sub(expected);
-        if has_restarted || (ahead > GAP_MOST && expected.wrapping_sub(number) > GAP_MOST.min(1 << 16)) {
-            self.start(number, units, mark);
+        if ahead > GAP_MOST && expected.wrapping_sub(number) > GAP_MOST.min(1 << 16) {
+            self.start(number, units);
             return Order { is_restart: true, ..Order::default() };
         }
         if ahead > GAP_MOST {
-            return self.behind(number, units, mark);
+            return self.behind(number, units);
         }
         self.judge(ahead > 0);
         if ahead > 0 {
             self.keep_hole(expected, ahead);
         }
-        self.advance(number, units, mark);
+        self.advance(number, units);
         Order { lost: i64::from(ahead), ..Order::default() }
     }
 
@@ -77,6 +157,7 @@ impl Sequence {
     pub(crate) fn resync(&mut self) {
         self.expected = None;
         self.holes.clear();
+        self.rule.previous = None;
     }
 
     /// Whether the numbers break the rule of the protocol, so that they tell no loss.
@@ -84,23 +165,14 @@ impl Sequence {
         self.is_broken
     }
 
-    fn start(&mut self, number: u32, units: u32, mark: u64) {
+    fn start(&mut self, number: u32, units: u32) {
         self.holes.clear();
-        self.recent.clear();
-        self.advance(number, units, mark);
+        self.advance(number, units);
     }
 
-    fn advance(&mut self, number: u32, units: u32, mark: u64) {
+    fn advance(&mut self, number: u32, units: u32) {
         self.strays = 0;
         self.expected = Some(number.wrapping_add(units));
-        self.remember(number, units, mark);
-    }
-
-    /// A message without records shares its number with the next one and is no sign of a copy.
-    fn remember(&mut self, number: u32, units: u32, mark: u64) {
-        if units > 0 {
-            self.recent.remember(number, mark);
-        }
     }
 
     fn keep_hole(&mut self, start: u32, length: u32) {
@@ -111,7 +183,7 @@ impl Sequence {
     }
 
     /// A number from before: it fills a hole, or is a copy.
-    fn behind(&mut self, number: u32, units: u32, mark: u64) -> Order {
+    fn behind(&mut self, number: u32, units: u32) -> Order {
         let hole = self.holes.iter().position(|(start, length)| number.wrapping_sub(*start) < *length);
         match hole {
             Some(index) => {
@@ -124,11 +196,10 @@ impl Sequence {
                         self.keep_hole(start, length);
                     }
                 }
-                self.remember(number, units, mark);
                 Order { lost: -i64::from(filled), is_late: true, ..Order::default() }
             }
             None if self.strays + 1 >= STRAYS_MOST => {
-                self.start(number, units, mark);
+                self.start(number, units);
                 Order { is_restart: true, ..Order::default() }
             }
             None => {
@@ -184,6 +255,15 @@ mod tests {
         check(&[(100, 10), (130, 10), (115, 5)], 15, 1, 0, 0);
         check(&[(3_000_000_000, 1), (5, 1), (6, 1)], 0, 0, 0, 1);
         check(&[(5_000, 1), (0, 1), (1, 1), (2, 1), (3, 1)], 0, 2, 0, 1);
+    }
+
+    #[test]
+    fn numbers_that_count_to_the_end_of_their_datagram_are_known_by_it() {
+        check(&[(29, 29), (58, 29), (87, 29), (97, 10), (126, 29), (130, 4)], 0, 0, 0, 0);
+        // A loss after that is seen.
+        check(&[(29, 29), (39, 10), (68, 29), (97, 29), (155, 29), (165, 10)], 29, 0, 0, 0);
+        // A loss as long as the datagrams differ is in doubt for one datagram only.
+        check(&[(0, 10), (10, 10), (40, 30), (70, 20), (90, 30)], 20, 0, 0, 0);
     }
 
     #[test]

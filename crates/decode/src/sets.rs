@@ -129,7 +129,7 @@ impl Decoder {
         let domain = &mut self.domains[index];
         let order = domain.sequence.observe(sequence, outcome.records, None, mark);
         domain.counts.order(order);
-        domain.counts.datagrams += 1;
+        domain.counts.datagrams += u64::from(is_first);
         if outcome.is_undecodable {
             domain.sequence.resync();
         }

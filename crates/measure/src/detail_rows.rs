@@ -119,9 +119,9 @@ impl Of<'_> {
                 samples: signed(estimate.samples),
                 bytes_exported: signed(estimate.bytes_exported),
                 packets_exported: signed(estimate.packets_exported),
-                bytes_estimated: estimate.bytes,
-                packets_estimated: estimate.packets,
-                bytes_standard_error: estimate.standard_error(),
+                bytes_estimated: estimate.known(estimate.bytes),
+                packets_estimated: estimate.known(estimate.packets),
+                bytes_standard_error: estimate.known(estimate.standard_error()),
                 bytes_unknown_rate: signed(estimate.bytes_unknown_rate),
                 coverage_ratio: self.coverage,
             });
@@ -146,9 +146,9 @@ impl Of<'_> {
                 customer: item.filter(|item| item.customer != 0).map(|item| names.customers[item.customer as usize].clone()),
                 asn: item.and_then(|item| asn(item.asn)),
                 bytes_exported: signed(estimate.bytes_exported),
-                bytes_estimated: estimate.bytes,
-                packets_estimated: estimate.packets,
-                bytes_standard_error: estimate.standard_error(),
+                bytes_estimated: estimate.known(estimate.bytes),
+                packets_estimated: estimate.known(estimate.packets),
+                bytes_standard_error: estimate.known(estimate.standard_error()),
             });
         }
     }

@@ -87,6 +87,11 @@ impl Estimate {
     pub(crate) fn is_known(&self) -> bool {
         u128::from(self.bytes_unknown_rate) * UNKNOWN_SHARE <= u128::from(self.bytes_exported)
     }
+
+    /// A number of the estimate, or nothing where it does not stand for the whole.
+    pub(crate) fn known(&self, value: f64) -> Option<f64> {
+        self.is_known().then_some(value)
+    }
 }
 
 /// The load of a link or port in a window.

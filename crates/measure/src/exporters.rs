@@ -78,7 +78,9 @@ impl Heard {
             if lost > 0.0 { lost / (came as f64 + lost) } else { 0.0 }
         };
         let lost = match (self.lost_records, self.lost_datagrams) {
-            (Some(lost), _) => share_lost(self.records, lost),
+            // sFlow tells of both: datagrams that never came, and samples that its agent dropped.
+            (Some(records), Some(lost)) => share_lost(self.records, records).max(share_lost(self.datagrams, lost)),
+            (Some(lost), None) => share_lost(self.records, lost),
             (None, Some(lost)) => share_lost(self.datagrams, lost),
             (None, None) if self.kernel_drops > 0 => self.kernel_drops as f64 / (datagrams + self.kernel_drops as f64),
             (None, None) => return None,
@@ -254,6 +256,7 @@ mod tests {
         check(Heard { lost_datagrams: Some(10), ..heard(90, 900) }, Some(0.9));
         check(Heard { lost_datagrams: Some(-3), ..heard(90, 900) }, Some(1.0));
         check(Heard { lost_records: Some(300), lost_datagrams: Some(0), ..heard(90, 900) }, Some(0.75));
+        check(Heard { lost_records: Some(0), lost_datagrams: Some(10), ..heard(90, 900) }, Some(0.9));
         check(Heard { kernel_drops: 10, ..heard(90, 900) }, Some(0.9));
         // What the kernel dropped is among what the sequence numbers miss.
         check(Heard { kernel_drops: 10, lost_datagrams: Some(10), ..heard(90, 900) }, Some(0.9));

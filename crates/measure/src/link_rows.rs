@@ -210,7 +210,7 @@ impl Owner {
         let port = self.state.names.port_of(link);
         let (capacity, _) = port.map_or((None, None), |port| self.capacity(port, window_us));
         let exporters = self.state.link_covers.exporters(way, view, window_us, DETAIL_WINDOW_US);
-        let known = |value: f64| estimate.is_known().then_some(value);
+        let known = |value: f64| estimate.known(value);
         LinkRow {
             window_start: window_us.into(),
             window_seconds: WINDOW_US / SECOND_US,

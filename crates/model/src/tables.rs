@@ -180,12 +180,12 @@ crate::tables! {
         bytes_exported: i64,
         /// Packets as exported.
         packets_exported: i64,
-        /// IP bytes after sampling correction, of what has a known rate.
-        bytes_estimated: f64,
-        /// Packets after sampling correction, of what has a known rate.
-        packets_estimated: f64,
+        /// IP bytes after sampling correction; null where over 1 % has no known rate.
+        bytes_estimated: Option<f64>,
+        /// Packets after sampling correction; null where over 1 % has no known rate.
+        packets_estimated: Option<f64>,
         /// Standard error of `bytes_estimated` by sampling.
-        bytes_standard_error: f64,
+        bytes_standard_error: Option<f64>,
         /// Exported bytes whose sampling rate is unknown; not in the estimate.
         bytes_unknown_rate: i64,
         /// Share of what its exporters sent that was received and decoded.
@@ -212,12 +212,12 @@ crate::tables! {
         asn: Option<i64>,
         /// IP bytes as exported.
         bytes_exported: i64,
-        /// IP bytes after sampling correction, of what has a known rate.
-        bytes_estimated: f64,
-        /// Packets after sampling correction, of what has a known rate.
-        packets_estimated: f64,
+        /// IP bytes after sampling correction; null where over 1 % has no known rate.
+        bytes_estimated: Option<f64>,
+        /// Packets after sampling correction; null where over 1 % has no known rate.
+        packets_estimated: Option<f64>,
         /// Standard error of `bytes_estimated` by sampling.
-        bytes_standard_error: f64,
+        bytes_standard_error: Option<f64>,
     }
 
     /// How an exporter's domain fared in 60 s of reception.

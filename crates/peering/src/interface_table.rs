@@ -21,12 +21,13 @@ pub struct TableInterface {
 /// Errors told of one table.
 const ERRORS_MAX: usize = 20;
 
-/// Reads an interface table. Empty lines and lines that start with `#` are passed over.
+/// Reads an interface table. Empty lines and lines that start with `#` are passed over; an exporter
+/// is an address, or a name that `named` knows.
 ///
 /// # Errors
 ///
 /// Every wrong line at once (at most 20), a sentence each with its number.
-pub fn parse(text: &str) -> Result<Vec<TableInterface>, Vec<String>> {
+pub fn parse(text: &str, named: impl Fn(&str) -> Option<Address>) -> Result<Vec<TableInterface>, Vec<String>> {
     let mut rows = Vec::new();
     let mut errors = Vec::new();
     let mut lines = text
@@ -45,7 +46,7 @@ pub fn parse(text: &str) -> Result<Vec<TableInterface>, Vec<String>> {
     };
     let columns_at = Columns { exporter, index, name, speed_bps: at("speed_bps") };
     for (number, line) in lines {
-        match columns_at.read(&split(line)) {
+        match columns_at.read(&split(line), &named) {
             Ok(row) => rows.push(row),
             Err(sentence) => errors.push(format!("line {} of the interface table: {sentence}", number + 1)),
         }
@@ -65,9 +66,11 @@ struct Columns {
 }
 
 impl Columns {
-    fn read(&self, cells: &[String]) -> Result<TableInterface, String> {
+    fn read(&self, cells: &[String], named: &impl Fn(&str) -> Option<Address>) -> Result<TableInterface, String> {
         let cell = |at: usize| cells.get(at).map_or("", String::as_str);
-        let exporter = cell(self.exporter).parse().map_err(|_| format!("\"{}\" is not an address", cell(self.exporter)))?;
+        let exporter = cell(self.exporter);
+        let unknown = || format!("\"{exporter}\" is neither an address nor the name of an [[exporter]]");
+        let exporter = exporter.parse().ok().or_else(|| named(exporter)).ok_or_else(unknown)?;
         let index = cell(self.index).parse().map_err(|_| format!("\"{}\" is not an ifIndex", cell(self.index)))?;
         let name = crate::azure::clean(cell(self.name));
         if name.is_empty() {
@@ -109,7 +112,8 @@ mod tests {
     #[test]
     fn tables_in_any_order_of_columns() {
         let rows = parse(
-            "ifName,exporter,speed_bps,ifIndex\n# core\n\"et-0/0/1, left\",192.0.2.1,100000000000,501\nae10.0,2001:db8::1,,7\n",
+            "ifName,exporter,speed_bps,ifIndex\n# core\n\"et-0/0/1, left\",192.0.2.1,100000000000,501\nae10.0,edge,,7\n",
+            |name| (name == "edge").then(|| "2001:db8::1".parse().unwrap()),
         );
         let row = |exporter: &str, index, name: &str, speed_bps| TableInterface {
             exporter: exporter.parse().unwrap(),
@@ -125,14 +129,15 @@ mod tests {
 
     #[test]
     fn every_wrong_line_is_told() {
-        let errors = parse("exporter,ifIndex,ifName,speed_bps\nx,1,a,1\n192.0.2.1,-1,a,1\n192.0.2.1,1,,1\n192.0.2.1,1,a,10G\n")
-            .unwrap_err();
+        let errors =
+            parse("exporter,ifIndex,ifName,speed_bps\nx,1,a,1\n192.0.2.1,-1,a,1\n192.0.2.1,1,,1\n192.0.2.1,1,a,10G\n", |_| None)
+                .unwrap_err();
         let expected = ["line 2 of", "\"-1\" is not an ifIndex", "ifName is empty", "\"10G\" is not a speed"];
         assert_eq!(errors.len(), expected.len());
         for (error, expected) in errors.iter().zip(expected) {
             assert!(error.contains(expected), "{error}");
         }
-        assert!(parse("").unwrap_err()[0].contains("empty"));
-        assert!(parse("a,b\n").unwrap_err()[0].contains("names no columns"));
+        assert!(parse("", |_| None).unwrap_err()[0].contains("empty"));
+        assert!(parse("a,b\n", |_| None).unwrap_err()[0].contains("names no columns"));
     }
 }

@@ -25,7 +25,7 @@ mod suggest;
 pub use config::{ConnectionConfig, ExporterConfig, PeeringConfig, PeeringSettings, PortConfig, TransitConfig};
 pub use findings::{Finding, FindingKind};
 pub use interface_table::TableInterface;
-pub use inventory::rows::connection_changes;
+pub use inventory::rows::{connection_changes, is_same_connection};
 pub use inventory::{Inventory, SamplingEntry};
 pub use peerings::Peering;
 pub use resolver::Resolver;

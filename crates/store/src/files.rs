@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::StoreError;
 
-/// Ending of a file that is not published yet; no reader's `*.parquet` matches it.
+/// Ending of a file that is not published yet; no reader's `*.parquet` matches it, and those that
+/// take every file of a folder (pyarrow, Spark) pass over its name's first character, a dot.
 pub(crate) const TEMPORARY: &str = "tmp";
 
 /// Ending of a folder that awaits its replacement, where two folders cannot be exchanged in one step.
@@ -15,7 +16,8 @@ pub(crate) const REPLACED: &str = "replaced";
 
 /// Publishes bytes as a file: temporary name, sync, rename, sync of its folder.
 pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let temporary = with_ending(path, TEMPORARY);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{TEMPORARY}"));
     if let Err(error) = write_synced(&temporary, bytes) {
         // What was begun is of no use; that it cannot be removed either changes nothing.
         let _ = step(|| fs::remove_file(&temporary));

@@ -30,4 +30,4 @@ mod tests;
 pub use error::StoreError;
 pub use reading::{Damaged, Found, read};
 pub use state::{State, read_state, write_state};
-pub use store::{Store, StoreSettings};
+pub use store::{Store, StoreSettings, has_tables, remove_tables};

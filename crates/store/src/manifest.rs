@@ -10,7 +10,7 @@ use crate::columns::{self, SCHEMA_VERSION};
 use crate::layout::PARQUET;
 use crate::{StoreError, files, reading};
 
-const FILE: &str = "manifest.json";
+const FILE: &str = "_manifest.json";
 
 /// The file of a compacted hour.
 pub(crate) const HOUR_FILE: &str = "hour.parquet";

@@ -42,6 +42,23 @@ pub(crate) const TABLES: &[(&str, Compact)] = &[
     (ExporterRow::TABLE, Store::compact_hour::<ExporterRow>),
 ];
 
+/// Whether a data folder holds tables.
+pub fn has_tables(data: &Path) -> bool {
+    TABLES.iter().any(|(table, _)| data.join(table).exists())
+}
+
+/// Removes the tables of a data folder, and nothing else.
+///
+/// # Errors
+///
+/// If another process writes into it, or they cannot be removed.
+pub fn remove_tables(data: &Path) -> Result<(), StoreError> {
+    let Some(_lock) = files::lock(&data.join(LOCK))? else {
+        return Err(StoreError::InUse { path: data.to_path_buf() });
+    };
+    TABLES.iter().try_for_each(|(table, _)| files::remove_folder(&data.join(table)))
+}
+
 /// Writes a data folder; the only one that does while it lives.
 pub struct Store {
     pub(crate) data: PathBuf,

@@ -115,7 +115,7 @@ fn what_an_interrupted_run_left_is_swept() {
     let folder = data.path().join("links/date=1970-01-01/hour=00");
     std::fs::write(folder.join("000100-60.parquet.tmp"), b"half").unwrap();
     std::fs::create_dir_all(data.path().join(".work/links x")).unwrap();
-    std::fs::write(folder.join("manifest.json"), b"{damaged").unwrap();
+    std::fs::write(folder.join("_manifest.json"), b"{damaged").unwrap();
     Store::open(data.path(), StoreSettings::default()).unwrap();
     assert!(!folder.join("000100-60.parquet.tmp").exists() && !data.path().join(".work").exists());
     assert_eq!(samples(data.path()), [1]);

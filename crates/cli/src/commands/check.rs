@@ -1,5 +1,6 @@
 //! `peerscope check`: the configuration, with every error and where it stands.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -21,17 +22,19 @@ impl Check {
         let arguments = ConfigurationArguments { config: Some(self.file.clone()), ..ConfigurationArguments::default() };
         let configured = Configured::load(&arguments)?;
         let inventory = &configured.shared.inventory;
+        let mut out = std::io::stdout();
         for note in inventory.notes() {
-            println!("note: {note}");
+            writeln!(out, "note: {note}")?;
         }
         let directory = inventory.directory();
         let places = configured.shared.table.names().places.len();
-        println!(
+        writeln!(
+            out,
             "{}: no errors; {} ports, {} links, {places} prefixes told apart",
             self.file.display(),
             directory.ports.len(),
             directory.links.len()
-        );
+        )?;
         Ok(())
     }
 }

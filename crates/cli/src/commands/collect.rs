@@ -1,11 +1,13 @@
 //! `peerscope collect`: listen, measure, write; the main job.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use tokio::signal::unix::SignalKind;
 
 use crate::clock::Clock;
 use crate::collector::{Collector, Ending, Outcome};
@@ -35,6 +37,7 @@ impl Collect {
     /// Collects until it is told to stop.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let configured = Configured::load(&self.configuration)?;
+        super::replay::refuse_replayed(&self.data)?;
         let stop = stop_on_signal()?;
         let collector = Collector::start(&configured, &self.listen, usize::from(self.workers), &self.data, Clock::wall())?;
         for (address, buffer_bytes) in collector.listening() {
@@ -45,15 +48,16 @@ impl Collect {
     }
 }
 
-/// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
+/// A flag that Ctrl-C, SIGTERM and SIGHUP set; a second one ends the program at once.
 pub(crate) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let cannot = |error| Failure::failed(format!("cannot watch for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
-    let mut terminate = {
+    let (mut terminate, mut hang_up) = {
         let _guard = runtime.enter();
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(cannot)?
+        let watch = |kind| tokio::signal::unix::signal(kind).map_err(cannot);
+        (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?)
     };
     std::thread::spawn(move || {
         runtime.block_on(async {
@@ -61,6 +65,8 @@ pub(crate) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
                 tokio::select! {
                     _ = tokio::signal::ctrl_c() => {}
                     _ = terminate.recv() => {}
+                    // The terminal is gone.
+                    _ = hang_up.recv() => {}
                 }
             };
             wait().await;
@@ -74,12 +80,14 @@ pub(crate) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
 
 /// Prints the balances; an imbalance is a failure.
 pub(crate) fn print_outcome(outcome: &Outcome) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
     for line in outcome.ledger.lines() {
-        println!("{line}");
+        writeln!(out, "{line}")?;
     }
-    println!("kernel drops {}, windows published {}, not written {}", outcome.kernel_drops, outcome.published, outcome.unwritten);
+    let Outcome { kernel_drops, published, unwritten, .. } = outcome;
+    writeln!(out, "kernel drops {kernel_drops}, windows published {published}, not written {unwritten}")?;
     if let Some(losses) = &outcome.losses {
-        println!("{losses}");
+        writeln!(out, "{losses}")?;
     }
     match outcome.ledger.imbalance() {
         Some(imbalance) => Err(Failure::failed(format!("the balance is out: {imbalance}; please report this"))),

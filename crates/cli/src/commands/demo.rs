@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use model::tables::LinkRow;
+use model::time::{DETAIL_WINDOW_US, slot_start_us};
 use serde_json::{Value, json};
 use simulate::{Scenario, Truth};
 
@@ -42,7 +43,8 @@ impl Demo {
     /// Runs the network and the collector, then reports.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let mut scenario = Scenario::parse(SCENARIO).map_err(Failure::failed)?;
-        let clock = Clock::time_lapse(Clock::wall().now_us(), self.speed);
+        // From a full window on, so that the first one is whole.
+        let clock = Clock::time_lapse(slot_start_us(Clock::wall().now_us(), DETAIL_WINDOW_US), self.speed);
         scenario.start_at(clock.now_us());
         let temporary = tempfile::tempdir().map_err(|error| Failure::failed(format!("no temporary folder: {error}")))?;
         let data = self.data.clone().unwrap_or_else(|| temporary.path().join("data"));
@@ -57,23 +59,24 @@ impl Demo {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let collector = Collector::start(&configured, &[loopback], 2, &data, clock)?;
         let target = collector.listening().first().map_or(loopback, |(address, _)| *address);
-        println!(
+        writeln!(
+            std::io::stdout(),
             "{} routers send to a collector on {target}; {} minutes pass {} times as fast as on the wall",
             scenario.routers.len(),
             scenario.duration_seconds / 60,
             self.speed
-        );
+        )?;
         let started_us = clock.now_us();
         let (truth, outcome) = run_both(&scenario, collector, target, clock)?;
         let ended_us = clock.now_us();
-        println!("\nWhat each link carried, by the collector's Parquet files:\n");
+        writeln!(std::io::stdout(), "\nWhat each link carried, by the collector's Parquet files:\n")?;
         links_report::print(&data, started_us - 60_000_000, ended_us, Format::Table)?;
-        println!("\nThe same beside the simulation's truth, bytes on the link layer over the whole run:\n");
+        writeln!(std::io::stdout(), "\nThe same beside the simulation's truth, bytes on the link layer over the whole run:\n")?;
         compare(&data, &truth)?;
-        println!();
+        writeln!(std::io::stdout())?;
         print_outcome(&outcome)?;
         if self.data.is_some() {
-            println!("the Parquet files are in {}", data.display());
+            writeln!(std::io::stdout(), "the Parquet files are in {}", data.display())?;
         }
         Ok(())
     }

@@ -76,7 +76,8 @@ impl Inspect {
         for (name, count) in object.iter().filter(|(name, _)| *name != "file") {
             writeln!(out, "  {name:<18}{count:>14}")?;
         }
-        for line in decoder.ledger().lines() {
+        // What became of records is not asked here.
+        for line in &decoder.ledger().lines()[..2] {
             writeln!(out, "  {line}")?;
         }
         Ok(())

@@ -6,6 +6,7 @@ mod demo;
 mod inspect;
 mod peerings;
 mod prefixes;
+mod reference;
 mod replay;
 mod simulate;
 
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Prefixes(prefixes::Prefixes),
     Simulate(simulate::Simulate),
     Check(check::Check),
+    Reference(reference::Reference),
 }
 
 impl Command {
@@ -40,6 +42,7 @@ impl Command {
             Command::Prefixes(command) => command.run(),
             Command::Simulate(command) => command.run(),
             Command::Check(command) => command.run(),
+            Command::Reference(command) => command.run(),
         }
     }
 }

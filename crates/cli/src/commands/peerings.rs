@@ -58,7 +58,7 @@ struct Check {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Print the configuration that the session addresses seen as next hops imply
-    #[arg(long)]
+    #[arg(long, conflicts_with = "format")]
     suggest: bool,
     /// How to print; JSON is an object a line
     #[arg(long, value_enum, default_value_t)]

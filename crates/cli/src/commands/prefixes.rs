@@ -73,8 +73,16 @@ impl Prefixes {
     }
 }
 
-const LOOKUP: &[Heading] =
-    &[text("address"), text("prefix"), text("service"), text("region"), number("origin_asn"), text("source"), text("version")];
+const LOOKUP: &[Heading] = &[
+    text("address"),
+    text("prefix"),
+    text("service"),
+    text("region"),
+    number("origin_asn"),
+    text("source"),
+    text("version"),
+    text("customer"),
+];
 
 impl Lookup {
     fn run(self) -> Result<(), Failure> {
@@ -94,6 +102,7 @@ fn cells(found: &Found) -> Vec<Value> {
         json!(found.origin_asn),
         json!(found.source),
         json!(found.version),
+        json!(found.customer),
     ]
 }
 

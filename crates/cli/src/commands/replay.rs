@@ -1,11 +1,13 @@
 //! `peerscope replay`: the main job over captures.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use model::ledger::DatagramRefusal;
 use model::time::{SECOND_US, slot_start_us};
 use receive::CaptureReader;
+use serde_json::{Value, json};
 
 use super::peerings::write_seen;
 use crate::configuration::{ConfigurationArguments, Configured};
@@ -18,13 +20,13 @@ use crate::pipeline::Worker;
 /// Prints the three balances at the end. Replaying the same captures again gives the same rows.
 #[derive(Args)]
 pub(crate) struct Replay {
-    /// Captures, in the order of their time
+    /// Captures; they are read in the order of their time
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder of the Parquet files
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Replace what an earlier replay of other captures left in the folder
+    /// Remove what an earlier replay of other input left in the folder
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -35,11 +37,12 @@ impl Replay {
     /// Replays the captures.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let configured = Configured::load(&self.configuration)?;
-        guard(&self.data, &self.files, self.replace)?;
+        let files = in_order_of_time(&self.files)?;
+        guard(&self.data, &self.files, &self.configuration, self.replace)?;
         let store = configured.open_store(&self.data)?;
         let mut publisher = Publisher::open(&configured, store, &self.data, None)?;
         let mut replaying = Replaying { worker: Worker::new(&configured.shared), now_us: i64::MIN };
-        for file in &self.files {
+        for file in &files {
             replaying.file(file, &mut publisher)?;
         }
         let delta = replaying.worker.take(replaying.now_us, 0);
@@ -49,12 +52,21 @@ impl Replay {
         write_seen(&self.data, &seen)
             .map_err(|error| Failure::failed(format!("{}: cannot be written: {error}", self.data.display())))?;
         let ledger = publisher.settle(replaying.worker.ledger());
+        let mut out = std::io::stdout();
         for line in ledger.lines() {
-            println!("{line}");
+            writeln!(out, "{line}")?;
         }
-        println!("windows published {}", publisher.published());
+        writeln!(out, "windows published {}", publisher.published())?;
         if let Some(losses) = publisher.losses() {
-            println!("{losses}");
+            writeln!(out, "{losses}")?;
+        }
+        if ledger.datagrams_received == ledger.datagrams_refused(DatagramRefusal::BadVersion) {
+            return Err(Failure::failed(
+                "there is no NetFlow, IPFIX or sFlow in what was given; captures must be of routers' exports",
+            ));
+        }
+        if ledger.records_attributed == 0 {
+            writeln!(out, "none of it was Microsoft's: there are no links, traffic and prefixes")?;
         }
         match ledger.imbalance() {
             Some(imbalance) => Err(Failure::failed(format!("the balance is out: {imbalance}; please report this"))),
@@ -103,29 +115,62 @@ impl Replaying {
     }
 }
 
-/// What a data folder was replayed from: by name and size.
+/// The captures by the time of their first datagram, each read so far that it is known to be one.
+fn in_order_of_time(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut timed = Vec::new();
+    for file in files {
+        let worded = |error| Failure::failed(format!("{}: {error}", file.display()));
+        let first_us = CaptureReader::open(file).map_err(worded)?.next().map_err(worded)?.map(|datagram| datagram.received_us);
+        timed.push((first_us.unwrap_or(i64::MAX), file.clone()));
+    }
+    // Stable: what begins together stays as it was given.
+    timed.sort_by_key(|(first_us, _)| *first_us);
+    Ok(timed.into_iter().map(|(_, file)| file).collect())
+}
+
+/// What a data folder was replayed from: captures and lists by name and size, and the configuration.
 const SOURCE_FILE: &str = "replayed.json";
 
-/// Sees to it that the rows of other captures are not overwritten unasked.
-fn guard(data: &Path, files: &[PathBuf], replace: bool) -> Result<(), Failure> {
-    let mut source = Vec::new();
-    for file in files {
-        let cannot = |error| Failure::failed(format!("{}: {}", file.display(), receive::CaptureError::Unreadable(error)));
-        let size = std::fs::metadata(file).map_err(cannot)?.len();
-        let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-        source.push(serde_json::json!({ "file": name, "bytes": size }));
-    }
-    let source = serde_json::Value::Array(source).to_string();
+/// Sees to it that the rows of other input are not overwritten unasked, and that none of them stay.
+fn guard(data: &Path, files: &[PathBuf], configuration: &ConfigurationArguments, replace: bool) -> Result<(), Failure> {
+    let captures: Vec<_> = files.iter().map(|file| source(file)).collect();
+    let config = configuration.config.as_deref().map(std::fs::read_to_string).and_then(Result::ok);
+    let lists: Vec<_> = configuration.lists.files().iter().map(|file| source(file)).collect();
+    let arguments = format!("{:?}", configuration.lists);
+    let source = json!({ "captures": captures, "config": config, "lists": lists, "arguments": arguments }).to_string();
     let marker = data.join(SOURCE_FILE);
-    let is_used = data.join("links").exists() || data.join("exporters").exists();
-    let is_same = std::fs::read_to_string(&marker).is_ok_and(|earlier| earlier == source);
+    let is_used = store::has_tables(data);
+    let before = std::fs::read_to_string(&marker).ok();
+    let is_same = before.as_deref() == Some(source.as_str());
+    if is_used && before.is_none() {
+        let folder = data.display();
+        return Err(Failure::usage(format!("{folder} holds the rows of a collector; give another --data")));
+    }
     if is_used && !is_same && !replace {
         return Err(Failure::usage(format!(
-            "{} holds rows of another input, and a replay would overwrite windows of the same time: give another --data, or --replace",
+            "{} holds rows of other captures, or of these with another configuration: give another --data, or --replace",
             data.display()
         )));
     }
-    std::fs::create_dir_all(data).and_then(|()| std::fs::write(&marker, source)).map_err(|error| {
+    let cannot = |error| {
         Failure::failed(format!("{}: cannot be written: {error}; give --data a folder that you may write", data.display()))
-    })
+    };
+    std::fs::create_dir_all(data).map_err(cannot)?;
+    if is_used && !is_same {
+        store::remove_tables(data).map_err(Failure::failed)?;
+    }
+    std::fs::write(&marker, source).map_err(cannot)
+}
+
+fn source(file: &Path) -> Value {
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    json!({ "file": name, "bytes": std::fs::metadata(file).map(|metadata| metadata.len()).ok() })
+}
+
+/// A collector must not add to what a replay has left, nor take its place.
+pub(crate) fn refuse_replayed(data: &Path) -> Result<(), Failure> {
+    if !data.join(SOURCE_FILE).exists() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{} holds the rows of a replay; give the collector a --data of its own", data.display())))
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,7 +167,7 @@ impl Capture {
         }
         output.writer.finish().map_err(cannot)?;
         self.companions.write(&scenario, &truth)?;
-        println!("{} datagrams written to {}", output.datagrams, self.output.display());
+        writeln!(std::io::stdout(), "{} datagrams written to {}", output.datagrams, self.output.display())?;
         Ok(())
     }
 }
@@ -228,7 +229,7 @@ impl Send {
         let truth = simulate::run(&scenario, &mut output);
         let sent = output.finish()?;
         self.companions.write(&scenario, &truth)?;
-        println!("{sent} datagrams sent to {}", self.to);
+        writeln!(std::io::stdout(), "{sent} datagrams sent to {}", self.to)?;
         Ok(())
     }
 }
@@ -275,11 +276,12 @@ impl Load {
         }
         sender.flush().map_err(cannot)?;
         let seconds = (now_us - start_us) as f64 / SECOND_US as f64;
-        println!(
+        writeln!(
+            std::io::stdout(),
             "{} datagrams, {records} records sent in {seconds:.2} s: {:.0} records/s",
             sender.sent(),
             records as f64 / seconds
-        );
+        )?;
         Ok(())
     }
 }

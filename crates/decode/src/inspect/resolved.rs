@@ -1,7 +1,7 @@
 //! What the decoder made of a datagram: how sampling and time were resolved.
 
 use model::time::SECOND_US;
-use model::{Batch, InterfaceCounters, Record, TimeSource};
+use model::{Batch, Fact, InterfaceCounters, Record, TimeSource};
 
 use super::node::Node;
 use super::value::time;
@@ -10,7 +10,7 @@ use super::value::time;
 pub fn resolved(batch: &Batch) -> Node {
     let mut node = Node::group("decoded");
     for fact in &batch.facts {
-        node.text("fact", format!("{fact:?}"));
+        node.text("fact", told(fact));
     }
     for record in &batch.records {
         node.push(record_node(record));
@@ -19,6 +19,14 @@ pub fn resolved(batch: &Batch) -> Node {
         node.push(counters_node(counters));
     }
     node
+}
+
+fn told(fact: &Fact) -> String {
+    match fact {
+        Fact::Exporter { address, .. } => format!("exporter {address}"),
+        Fact::InterfaceName { interface, name, .. } => format!("interface {interface} is named {name}"),
+        Fact::InterfaceSpeed { interface, speed_bps, .. } => format!("interface {interface} has {speed_bps} bit/s"),
+    }
 }
 
 fn record_node(record: &Record) -> Node {

@@ -6,7 +6,7 @@ use super::node::Node;
 use super::value::{hex, text};
 use crate::header::{self, HeaderKind, IpHeader, PacketHeader};
 use crate::sflow::datagram::{Datagram, Structure};
-use crate::sflow::sample::{self, CounterSample, DiscardedPacket, FlowSample};
+use crate::sflow::sample::{self, CounterSample, DiscardedPacket, FlowSample, Interface};
 use crate::sflow::xdr::Xdr;
 use crate::sflow::{counters, packet};
 
@@ -206,10 +206,19 @@ fn flow(is_expanded: bool, xdr: &mut Xdr<'_>) -> Node {
         node.number("sampling_rate", sample.rate);
         node.number("sample_pool", sample.pool);
         node.number("drops", sample.drops);
-        node.text("input", format!("{:?}", sample.input));
-        node.text("output", format!("{:?}", sample.output));
+        node.text("input", interface(sample.input));
+        node.text("output", interface(sample.output));
     }
     node
+}
+
+fn interface(interface: Interface) -> String {
+    match interface {
+        Interface::One(index) => index.to_string(),
+        Interface::Dropped(reason) => format!("dropped, reason {reason}"),
+        Interface::Several(count) => format!("{count} interfaces"),
+        Interface::Unknown => "unknown".to_owned(),
+    }
 }
 
 fn counter(is_expanded: bool, xdr: &mut Xdr<'_>) -> Node {

@@ -122,7 +122,7 @@ fn samples_are_read_to_the_packet() {
     for (name, expected) in [
         ("agent", "192.0.2.9"),
         ("sampling_rate", "1000"),
-        ("output", "Dropped(257)"),
+        ("output", "dropped, reason 257"),
         ("vlan", "42"),
         ("tcp_flags", "0x2"),
         ("ip_bytes", "40"),

@@ -122,6 +122,12 @@ fn taken(record: &Record, element: u16) -> u128 {
     }
 }
 
+/// Whether every packet has a byte: only the other decoder takes records otherwise.
+fn is_plausible(values: &[(u16, u128)]) -> bool {
+    let value = |element| values.iter().find(|(taken, _)| *taken == element).map_or(0, |(_, value)| *value);
+    value(2) <= value(1)
+}
+
 /// Feeds both decoders; every record of the other one must be one of ours, in the same order.
 fn compare(fields: &[Field], datagrams: &[Vec<u8>], count: usize) {
     let source: SocketAddr = "192.0.2.1:50000".parse().unwrap();
@@ -133,9 +139,10 @@ fn compare(fields: &[Field], datagrams: &[Vec<u8>], count: usize) {
         decoder.datagram(1_772_445_600_000_000, source, datagram, &mut batch);
         others.extend(others_records(&parser.parse_from_source(source, datagram).packets));
     }
-    assert_eq!((others.len(), batch.records.len()), (count, count));
-    for (record, values) in batch.records.iter().zip(&others) {
-        let expected = expected(fields, values);
+    assert_eq!(others.len(), count);
+    let others: Vec<_> = others.iter().map(|values| expected(fields, values)).filter(|values| is_plausible(values)).collect();
+    assert_eq!(batch.records.len(), others.len());
+    for (record, expected) in batch.records.iter().zip(others) {
         let found: Vec<_> = expected.iter().map(|(element, _)| (*element, taken(record, *element))).collect();
         assert_eq!(found, expected);
     }
@@ -167,7 +174,9 @@ proptest! {
     }
 
     #[test]
-    fn version_5_records_are_those_of_another_decoder(records in prop::collection::vec(prop::collection::vec(1_u8.., 48), 1..=30)) {
+    fn version_5_records_are_those_of_another_decoder(mut records in prop::collection::vec(prop::collection::vec(1_u8.., 48), 1..=30)) {
+        // No more packets than bytes.
+        records.iter_mut().filter(|record| record[16..20] > record[20..24]).for_each(|record| record[16..24].rotate_left(4));
         let header = [wire::halves(&[5, records.len() as u16]), words(&[90_000, 1_772_445_600, 0, 9, 0])].concat();
         let datagram = [header, records.concat()].concat();
         let source: SocketAddr = "192.0.2.1:50000".parse().unwrap();

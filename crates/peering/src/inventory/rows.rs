@@ -69,10 +69,7 @@ pub fn connection_changes(known: &[ConnectionRow], current: &[ConnectionRow], no
     let known: BTreeMap<&Name, &ConnectionRow> = known.iter().map(|row| (&row.connection, row)).collect();
     let known: BTreeMap<&Name, &ConnectionRow> = known.into_iter().filter(|(_, row)| row.valid_to.is_none()).collect();
     let now: BTreeMap<&Name, &ConnectionRow> = current.iter().map(|row| (&row.connection, row)).collect();
-    let is_same = |one: &ConnectionRow, other: Option<&&ConnectionRow>| {
-        let undated = |row: &ConnectionRow| ConnectionRow { valid_from: Timestamp(0), valid_to: None, ..row.clone() };
-        other.is_some_and(|other| undated(one) == undated(other))
-    };
+    let is_same = |one: &ConnectionRow, other: Option<&&ConnectionRow>| other.is_some_and(|other| is_same_connection(one, other));
     let mut changes = Vec::new();
     for (name, old) in &known {
         if !is_same(old, now.get(name)) {
@@ -85,4 +82,10 @@ pub fn connection_changes(known: &[ConnectionRow], current: &[ConnectionRow], no
         }
     }
     changes
+}
+
+/// Whether two rows say the same of a connection, apart from when.
+pub fn is_same_connection(one: &ConnectionRow, other: &ConnectionRow) -> bool {
+    let undated = |row: &ConnectionRow| ConnectionRow { valid_from: Timestamp(0), valid_to: None, ..row.clone() };
+    undated(one) == undated(other)
 }

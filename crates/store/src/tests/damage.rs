@@ -72,7 +72,7 @@ fn a_manifest_is_made_anew_and_a_compacted_hour_is_known_as_one() {
     let (mut store, _) = store_of_two_windows(data.path());
     store.compact(HOUR_US * 3).unwrap();
     drop(store);
-    let manifest = data.path().join(FOLDER).join("manifest.json");
+    let manifest = data.path().join(FOLDER).join("_manifest.json");
     let stored = fs::read(&manifest).unwrap();
     for damaged in [None, Some(&b"{damaged"[..]), Some(b"{}")] {
         fs::remove_file(&manifest).unwrap();

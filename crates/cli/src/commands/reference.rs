@@ -1,0 +1,98 @@
+//! `peerscope reference`: the columns and the settings, as their declarations have them.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use clap::{Args, ValueEnum};
+use model::settings::Setting;
+use model::table::{Column, Kind, Row};
+use model::tables::{ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+
+use crate::failure::Failure;
+
+/// Print every column of every table, or every setting, as Markdown
+#[derive(Args)]
+pub(crate) struct Reference {
+    /// What to print
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// The columns of the tables: TABLES.md
+    Tables,
+    /// The settings of the configuration: SETTINGS.md
+    Settings,
+}
+
+impl Reference {
+    /// Prints it.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let text = match self.what {
+            What::Tables => tables(),
+            What::Settings => settings(),
+        };
+        write!(std::io::stdout(), "{text}")?;
+        Ok(())
+    }
+}
+
+const TABLES_HEAD: &str = "# Tables
+
+Made by `peerscope reference tables` from the declarations that the writer uses. Files lie in
+`DATA/TABLE/date=YYYY-MM-DD/hour=HH/`; times are UTC; null means unknown.
+";
+
+/// Every column of every table.
+fn tables() -> String {
+    let mut text = TABLES_HEAD.to_string();
+    table::<LinkRow>(&mut text);
+    table::<PortRow>(&mut text);
+    table::<TrafficRow>(&mut text);
+    table::<PrefixRow>(&mut text);
+    table::<ExporterRow>(&mut text);
+    table::<ConnectionRow>(&mut text);
+    text
+}
+
+fn table<R: Row>(text: &mut String) {
+    _ = writeln!(text, "\n## `{}`\n\n{}\n\n| column | type | what it is |\n|---|---|---|", R::TABLE, R::DOC.trim());
+    for Column { name, doc, kind, is_nullable } in R::COLUMNS {
+        let null = if *is_nullable { " or null" } else { "" };
+        _ = writeln!(text, "| `{name}` | {}{null} | {} |", kind_name(*kind), doc.trim());
+    }
+}
+
+const fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Integer => "integer",
+        Kind::Float => "float",
+        Kind::Text => "text",
+        Kind::Timestamp => "timestamp",
+        Kind::Boolean => "boolean",
+        Kind::Texts => "list of texts",
+        Kind::Counts => "map of text to integer",
+    }
+}
+
+const SETTINGS_HEAD: &str = "# Settings
+
+Made by `peerscope reference settings` from the declarations that the program reads them by. Sections of numbers first; each may
+be left out, and each key in it. `samples/peerscope.toml` shows the sections that describe the network.
+";
+
+/// Every numeric setting, with default and range.
+fn settings() -> String {
+    let mut text = SETTINGS_HEAD.to_string();
+    for (section, settings) in crate::configuration::sections() {
+        _ = writeln!(
+            text,
+            "\n## `[{section}]`\n\n| key | default | least to most | unit | what it is for |\n|---|--:|--:|---|---|"
+        );
+        for Setting { name, doc, unit, default, least, most } in settings {
+            _ = writeln!(text, "| `{name}` | {default} | {least} to {most} | {unit} | {} |", doc.trim());
+        }
+    }
+    text
+}
