@@ -99,7 +99,7 @@ impl Subject for ToRows {
         for (source, payload) in &round.datagrams {
             self.worker.datagram(round.now_us, *source, payload);
         }
-        self.owner.merge(self.worker.take(round.now_us, 0), round.now_us);
+        self.owner.merge(0, self.worker.take(round.now_us, 0), round.now_us);
         black_box(self.owner.advance(round.now_us));
     }
 }

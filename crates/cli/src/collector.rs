@@ -224,7 +224,7 @@ fn own(publisher: &mut Publisher, inbox: &Inbox<Report>, workers: usize, clock: 
     loop {
         match inbox.recv_timeout(clock.until(due_us).max(Duration::from_millis(1))) {
             Ok(report) => {
-                publisher.merge(report.delta, clock.now_us());
+                publisher.merge(report.worker, report.delta, clock.now_us());
                 totals[report.worker] = report.totals;
                 if let Some(told) = report.seen {
                     seen[report.worker] = told;

@@ -48,8 +48,8 @@ impl Publisher {
     }
 
     /// Takes a worker's counts in.
-    pub(crate) fn merge(&mut self, delta: Delta, now_us: i64) {
-        self.owner.merge(delta, now_us);
+    pub(crate) fn merge(&mut self, worker: usize, delta: Delta, now_us: i64) {
+        self.owner.merge(worker, delta, now_us);
     }
 
     /// Publishes what is due, and compacts finished hours.

@@ -91,7 +91,7 @@ impl Domain {
             duplicates: counts.duplicates,
             restarts: counts.restarts,
             undecodable: counts.undecodable,
-            refused: counts.refused,
+            refused: counts.refused.into_iter().map(|(reason, count)| (reason.into(), count)).collect(),
             templates: self.templates.len() as u64,
             active_timeout_s: self.timeout.seconds(),
             clock_offset_us: self.clock.offset_us(),

@@ -1,20 +1,21 @@
 //! Cells: what a worker counts of a lane in a detail window, by what is at either end.
 //!
 //! One cell of the Microsoft end serves two tables: its tag is a row of `traffic`, its place a row of
-//! `prefixes`. Names come later, at the owner.
+//! `prefixes`. Names come later, at the owner, and once: a cell has a number until the table is cleared.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap};
 use model::tag::Side;
 use model::time::DETAIL_WINDOW_US;
 use model::{Address, Prefix};
+use serde::{Deserialize, Serialize};
 
 use crate::lane::OTHER;
 use crate::sums::Sums;
 
 /// Which end of a record a cell counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) enum End {
     /// Ours.
     Customer,
@@ -34,51 +35,84 @@ impl End {
 
 /// Marks a place that is the number of a prefix by the exporter's mask.
 const BY_MASK: u32 = 1 << 31;
+/// Slots of an empty table.
+const SLOTS_LEAST: usize = 1_024;
 
-/// What a cell counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CellKey {
-    pub(crate) lane: u32,
-    /// Place in the attribution tables, or with [`BY_MASK`] a prefix by the exporter's mask where no
-    /// list has the address; [`OTHER`] for what found no room.
-    place: u32,
-    /// Of the Microsoft end; what only the exporter calls Microsoft's has a tag without a place.
-    pub(crate) tag: u32,
-    pub(crate) asn: u32,
-    /// Number of the detail window since 1970.
-    window: i32,
-    pub(crate) end: End,
-    /// 4 or 6.
-    pub(crate) ip_version: u8,
-}
+/// What a cell counts: lane and place, AS and window, tag, end and IP version, in three words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CellKey([u64; 3]);
 
 impl CellKey {
+    /// `place` is that in the attribution tables, or with [`BY_MASK`] a prefix by the exporter's mask
+    /// where no list has the address. `tag` is of the Microsoft end; what only the exporter calls
+    /// Microsoft's has a tag without a place.
+    #[inline]
+    fn new(lane: u32, place: u32, tag: u32, asn: u32, end: End, ip_version: u8) -> CellKey {
+        let both = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        CellKey([both(lane, place), both(asn, 0), both(tag, (end as u32) << 8 | u32::from(ip_version))])
+    }
+
+    /// The same in the window that starts then.
+    #[inline]
+    fn in_window(mut self, window_us: i64) -> CellKey {
+        let number = window_us.div_euclid(DETAIL_WINDOW_US).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        self.0[1] = self.0[1] >> 32 << 32 | u64::from(number as u32);
+        self
+    }
+
+    /// Number of the lane.
+    pub(crate) fn lane(&self) -> u32 {
+        (self.0[0] >> 32) as u32
+    }
+
     /// Start of the detail window.
     pub(crate) fn window_us(&self) -> i64 {
-        i64::from(self.window) * DETAIL_WINDOW_US
+        i64::from(self.0[1] as u32 as i32) * DETAIL_WINDOW_US
+    }
+
+    /// Origin AS; 0 unknown.
+    pub(crate) fn asn(&self) -> u32 {
+        (self.0[1] >> 32) as u32
+    }
+
+    /// Tag of the Microsoft end; 0 for none.
+    pub(crate) fn tag(&self) -> u32 {
+        (self.0[2] >> 32) as u32
+    }
+
+    /// Which end.
+    pub(crate) fn end(&self) -> End {
+        if self.0[2] >> 8 & 1 == 0 { End::Customer } else { End::Microsoft }
+    }
+
+    /// 4 or 6.
+    pub(crate) fn ip_version(&self) -> u8 {
+        self.0[2] as u8
+    }
+
+    fn raw_place(&self) -> u32 {
+        self.0[0] as u32
     }
 
     /// Place in the attribution tables; 0 where no list has the address.
     pub(crate) fn place(&self) -> u32 {
-        if self.place & BY_MASK == 0 { self.place } else { 0 }
+        if self.raw_place() & BY_MASK == 0 { self.raw_place() } else { 0 }
     }
 
     /// Whether it stands for what found no room.
     pub(crate) fn is_other(&self) -> bool {
-        self.place == OTHER
+        self.raw_place() == OTHER
     }
 
     fn other(self) -> CellKey {
-        CellKey { place: OTHER, tag: 0, asn: 0, ip_version: 0, ..self }
+        CellKey::new(self.lane(), OTHER, 0, 0, self.end(), 0).in_window(self.window_us())
     }
 }
 
 impl Hash for CellKey {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.lane) << 32 | u64::from(self.place));
-        state.write_u64(u64::from(self.asn) << 32 | u64::from(self.window as u32));
-        // A place implies its tag, mostly.
-        state.write_u8(self.end as u8 ^ self.ip_version);
+        self.0.iter().for_each(|word| state.write_u64(*word));
     }
 }
 
@@ -87,6 +121,8 @@ impl Hash for CellKey {
 #[repr(align(64))]
 struct Cell {
     key: CellKey,
+    /// `u32::MAX` where there is none.
+    number: u32,
     records: u32,
     bytes: u64,
     packets: u64,
@@ -95,6 +131,19 @@ struct Cell {
 }
 
 impl Cell {
+    const NONE: Cell =
+        Cell { key: CellKey([0; 3]), number: u32::MAX, records: 0, bytes: 0, packets: 0, squares: 0, spread_squares: 0 };
+
+    #[inline]
+    fn is_none(&self) -> bool {
+        self.number == u32::MAX
+    }
+
+    #[inline]
+    fn is_zero(&self) -> bool {
+        u64::from(self.records) | self.bytes | self.packets == 0
+    }
+
     /// Adds what fits; gives whether it did.
     #[inline]
     fn add(&mut self, sums: &Sums) -> bool {
@@ -114,65 +163,76 @@ impl Cell {
         true
     }
 
-    fn sums(&self) -> Sums {
-        Sums {
+    /// What it counted; it is zero afterwards.
+    fn take(&mut self) -> Sums {
+        let sums = Sums {
             bytes: self.bytes,
             packets: self.packets,
             records: self.records.into(),
             squares: self.squares.into(),
             spread_squares: self.spread_squares.into(),
-        }
+        };
+        *self = Cell { key: self.key, number: self.number, ..Cell::NONE };
+        sums
     }
 }
 
-/// The cells of a worker, bounded.
+/// The cells of a worker, bounded: a table of open addresses, a cell a line of the cache.
 pub(crate) struct Cells {
-    index: HashTable<u32>,
-    cells: Vec<Cell>,
+    /// A power of two of them, half of them empty at least.
+    slots: Vec<Cell>,
+    len: usize,
+    /// Slots in which something was counted since the last report.
+    touched: Vec<u32>,
+    opened: Vec<OpenedCell>,
     /// What is too large for the numbers of a cell.
-    large: HashMap<CellKey, Sums>,
+    large: HashMap<u32, Sums>,
     prefixes: HashMap<(Address, u8), u32>,
     prefixes_in_order: Vec<Prefix>,
     hashing: DefaultHashBuilder,
     /// Additions that wait: done together, so that the processor overlaps their waits for memory.
     waiting: Vec<(u64, CellKey, Sums)>,
     /// A sum of no meaning: without it the reading ahead would be left out.
-    touched: u32,
-    first_window: Option<i32>,
+    read_ahead: u32,
+    first_window_us: Option<i64>,
+    last_window_us: i64,
     most: usize,
     /// Records that were folded into `other` for want of cells.
     pub(crate) folded: u64,
 }
 
-/// What cells counted, and the prefixes that their keys name.
-#[derive(Default)]
-pub(crate) struct Counted {
-    pub(crate) cells: Vec<(CellKey, Sums)>,
-    prefixes: Vec<Prefix>,
+/// A cell that a report tells of for the first time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenedCell {
+    pub(crate) key: CellKey,
+    /// The prefix by the exporter's mask, where that is its place.
+    pub(crate) prefix: Option<Prefix>,
 }
 
-impl Counted {
-    /// The prefix by the exporter's mask of a cell.
-    pub(crate) fn prefix(&self, key: &CellKey) -> Option<Prefix> {
-        if key.place & BY_MASK == 0 || key.is_other() {
-            return None;
-        }
-        self.prefixes.get((key.place & !BY_MASK) as usize).copied()
-    }
+/// What cells counted since the last report.
+#[derive(Default)]
+pub(crate) struct Counted {
+    /// Cells that were opened since, in the order of their numbers.
+    pub(crate) opened: Vec<OpenedCell>,
+    /// Sums by the cell's number.
+    pub(crate) sums: Vec<(u32, Sums)>,
 }
 
 impl Cells {
     pub(crate) fn new(most: usize) -> Cells {
         Cells {
-            index: HashTable::new(),
-            cells: Vec::new(),
+            slots: vec![Cell::NONE; SLOTS_LEAST],
+            len: 0,
+            touched: Vec::new(),
+            opened: Vec::new(),
             large: HashMap::new(),
             prefixes: HashMap::new(),
             prefixes_in_order: Vec::new(),
             hashing: DefaultHashBuilder::default(),
             waiting: Vec::new(),
-            touched: 0,
-            first_window: None,
+            read_ahead: 0,
+            first_window_us: None,
+            last_window_us: i64::MIN,
             most,
             folded: 0,
         }
@@ -183,7 +243,7 @@ impl Cells {
     pub(crate) fn key(&mut self, lane: u32, end: End, side: &Side, address: Address, mask: u8) -> CellKey {
         let place = if side.place == 0 && mask > 0 { self.place_by_mask(address, mask) } else { side.place };
         let tag = if end == End::Microsoft { side.tag.0 } else { 0 };
-        CellKey { lane, place, tag, asn: side.asn, window: 0, end, ip_version: address.ip_version() }
+        CellKey::new(lane, place, tag, side.asn, end, address.ip_version())
     }
 
     fn place_by_mask(&mut self, address: Address, mask: u8) -> u32 {
@@ -203,77 +263,132 @@ impl Cells {
     /// Adds to the cell of `key` in the window; [`Cells::settle`] does it.
     #[inline]
     pub(crate) fn add(&mut self, key: CellKey, window_us: i64, sums: &Sums) {
-        let window = window_us.div_euclid(DETAIL_WINDOW_US).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-        let key = CellKey { window, ..key };
+        let key = key.in_window(window_us);
         self.waiting.push((self.hashing.hash_one(key), key, *sums));
     }
 
     /// Does the additions that wait.
     pub(crate) fn settle(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
+        let mask = self.slots.len() - 1;
         // Nothing hangs on what is read here, so the processor reads many cells at a time; the next
         // loop finds them in the cache.
         for (hash, ..) in &waiting {
-            if let Some(place) = self.index.find(*hash, |_| true) {
-                self.touched = self.touched.wrapping_add(self.cells[*place as usize].records);
-            }
+            self.read_ahead = self.read_ahead.wrapping_add(self.slots[*hash as usize & mask].number);
         }
         for (hash, key, sums) in &waiting {
-            match self.index.find(*hash, |place| self.cells[*place as usize].key == *key) {
-                Some(place) => {
-                    if !self.cells[*place as usize].add(sums) {
-                        self.large.entry(*key).or_default().add(sums);
-                    }
-                }
-                None => self.open(*key, sums),
-            }
+            self.count(*hash, *key, sums);
         }
         waiting.clear();
         self.waiting = waiting;
     }
 
+    #[inline]
+    fn count(&mut self, hash: u64, key: CellKey, sums: &Sums) {
+        let slot = self.find(hash, &key);
+        if self.slots[slot].is_none() {
+            return self.open(slot, key, sums);
+        }
+        self.add_to(slot, sums);
+    }
+
+    /// The slot of a cell, or the empty one where it would be.
+    #[inline]
+    fn find(&self, hash: u64, key: &CellKey) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        // Half of the slots are empty, so this ends.
+        while !self.slots[slot].is_none() && self.slots[slot].key != *key {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    #[inline]
+    fn add_to(&mut self, slot: usize, sums: &Sums) {
+        let cell = &mut self.slots[slot];
+        if cell.is_zero() {
+            self.touched.push(slot as u32);
+        }
+        if !cell.add(sums) {
+            self.large.entry(cell.number).or_default().add(sums);
+        }
+    }
+
     /// Adds to a cell that is not there yet; to `other` when there are too many.
-    fn open(&mut self, mut key: CellKey, sums: &Sums) {
-        if self.cells.len() >= self.most && !key.is_other() {
+    fn open(&mut self, mut slot: usize, mut key: CellKey, sums: &Sums) {
+        if self.len >= self.most && !key.is_other() {
             self.folded += 1;
             key = key.other();
+            slot = self.find(self.hashing.hash_one(key), &key);
             // Windows, too, can be made up: past an eighth more, all goes to the first.
-            if self.cells.len() >= self.most + self.most / 8 && self.find(&key).is_none() {
-                key.window = *self.first_window.get_or_insert(key.window);
+            if self.len >= self.most + self.most / 8 && self.slots[slot].is_none() {
+                key = key.in_window(*self.first_window_us.get_or_insert(key.window_us()));
+                slot = self.find(self.hashing.hash_one(key), &key);
             }
-            self.first_window.get_or_insert(key.window);
+            self.first_window_us.get_or_insert(key.window_us());
         }
-        let place = match self.find(&key) {
-            Some(place) => place,
-            None => {
-                let place = self.cells.len();
-                let (cells, hashing) = (&self.cells, &self.hashing);
-                self.index
-                    .insert_unique(hashing.hash_one(key), place as u32, |place| hashing.hash_one(cells[*place as usize].key));
-                self.cells.push(Cell { key, records: 0, bytes: 0, packets: 0, squares: 0, spread_squares: 0 });
-                place
+        if self.slots[slot].is_none() {
+            if (self.len + 1) * 2 > self.slots.len() {
+                self.grow();
+                slot = self.find(self.hashing.hash_one(key), &key);
             }
-        };
-        if !self.cells[place].add(sums) {
-            self.large.entry(key).or_default().add(sums);
+            self.slots[slot] = Cell { key, number: self.len as u32, ..Cell::NONE };
+            self.len += 1;
+            self.last_window_us = self.last_window_us.max(key.window_us());
+            let by_mask = key.raw_place() & BY_MASK != 0 && !key.is_other();
+            let prefix = by_mask.then(|| self.prefixes_in_order.get((key.raw_place() & !BY_MASK) as usize).copied());
+            self.opened.push(OpenedCell { key, prefix: prefix.flatten() });
+        }
+        self.add_to(slot, sums);
+    }
+
+    /// Doubles the slots.
+    fn grow(&mut self) {
+        let more = vec![Cell::NONE; self.slots.len() * 2];
+        let cells = std::mem::replace(&mut self.slots, more);
+        self.touched.clear();
+        for cell in cells.into_iter().filter(|cell| !cell.is_none()) {
+            let slot = self.find(self.hashing.hash_one(cell.key), &cell.key);
+            self.slots[slot] = cell;
+            if !cell.is_zero() {
+                self.touched.push(slot as u32);
+            }
         }
     }
 
-    fn find(&self, key: &CellKey) -> Option<usize> {
-        let place = self.index.find(self.hashing.hash_one(key), |place| self.cells[*place as usize].key == *key);
-        place.map(|place| *place as usize)
-    }
-
-    /// Everything counted, and an empty table with room for as much again.
+    /// What was counted since the last time; cells keep their numbers.
     pub(crate) fn take(&mut self) -> Counted {
         self.settle();
-        self.first_window = None;
-        self.index.clear();
+        let mut sums = Vec::with_capacity(self.touched.len() + self.large.len());
+        for slot in self.touched.drain(..) {
+            let cell = &mut self.slots[slot as usize];
+            if !cell.is_zero() {
+                sums.push((cell.number, cell.take()));
+            }
+        }
+        sums.extend(self.large.drain());
+        Counted { opened: std::mem::take(&mut self.opened), sums }
+    }
+
+    /// Whether so many cells are known that those of windows gone by should be forgotten.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.len > self.most / 2
+    }
+
+    /// Start of the latest window in which something was counted since the table was cleared.
+    pub(crate) fn last_window_us(&self) -> i64 {
+        self.last_window_us
+    }
+
+    /// Forgets all cells; to be called after [`Cells::take`].
+    pub(crate) fn clear(&mut self) {
+        self.slots.fill(Cell::NONE);
+        self.len = 0;
         self.prefixes.clear();
-        let mut cells: Vec<(CellKey, Sums)> = Vec::with_capacity(self.cells.len() + self.large.len());
-        cells.extend(self.cells.drain(..).map(|cell| (cell.key, cell.sums())));
-        cells.extend(self.large.drain());
-        Counted { cells, prefixes: std::mem::take(&mut self.prefixes_in_order) }
+        self.prefixes_in_order.clear();
+        self.first_window_us = None;
+        self.last_window_us = i64::MIN;
     }
 }
 
@@ -294,16 +409,31 @@ mod tests {
             let mut cells = Cells::new(16);
             let key = key(&mut cells, place, address, mask);
             cells.add(key, 0, &SUMS);
-            let counted = cells.take();
-            let (key, _) = counted.cells[0];
-            assert_eq!(counted.prefix(&key).map(|prefix| prefix.to_string()).as_deref(), expected);
-            assert_eq!(key.place(), place);
+            let opened = cells.take().opened[0];
+            assert_eq!(opened.prefix.map(|prefix| prefix.to_string()).as_deref(), expected);
+            assert_eq!((opened.key.place(), opened.key.lane(), opened.key.asn()), (place, 1, 64_500));
         };
         check(0, "198.51.100.77", 24, Some("198.51.100.0/24"));
         check(0, "2001:db8:1:2::3", 48, Some("2001:db8:1::/48"));
         check(0, "198.51.100.77", 0, None);
         check(0, "198.51.100.77", 64, None);
         check(5, "198.51.100.77", 24, None);
+    }
+
+    #[test]
+    fn a_cell_is_told_of_once_and_counts_anew_after_each_report() {
+        let mut cells = Cells::new(1 << 20);
+        for report in 0..3_u64 {
+            for place in 1..3_000 {
+                let key = key(&mut cells, place, "192.0.2.1", 0);
+                (0..=report).for_each(|_| cells.add(key, -DETAIL_WINDOW_US, &SUMS));
+            }
+            let Counted { opened, sums } = cells.take();
+            assert_eq!((opened.len(), sums.len()), (if report == 0 { 2_999 } else { 0 }, 2_999));
+            assert!(sums.iter().all(|(number, sums)| *number < 2_999 && sums.bytes == report + 1));
+        }
+        assert!(cells.take().sums.is_empty());
+        assert_eq!(cells.last_window_us(), -DETAIL_WINDOW_US);
     }
 
     #[test]
@@ -317,10 +447,10 @@ mod tests {
             }
         }
         assert!(cells.folded > 700);
-        let taken = cells.take().cells;
-        assert!(taken.len() <= 19, "{}", taken.len());
-        assert_eq!(taken.iter().map(|(_, sums)| sums.bytes).sum::<u64>(), 8 * 99);
-        assert!(taken.iter().any(|(key, _)| key.is_other()));
+        let Counted { opened, sums } = cells.take();
+        assert!(opened.len() <= 19, "{}", opened.len());
+        assert_eq!(sums.iter().map(|(_, sums)| sums.bytes).sum::<u64>(), 8 * 99);
+        assert!(opened.iter().any(|opened| opened.key.is_other()));
     }
 
     #[test]
@@ -332,8 +462,8 @@ mod tests {
             cells.add(key, -DETAIL_WINDOW_US, &sums);
         }
         let mut total = Sums::default();
-        for (key, sums) in cells.take().cells {
-            assert_eq!(key.window_us(), -DETAIL_WINDOW_US);
+        for (number, sums) in cells.take().sums {
+            assert_eq!(number, 0);
             total.add(&sums);
         }
         assert_eq!(total, Sums { bytes: u64::MAX, packets: 4, records: 4, squares: (1 << 80) + 3, spread_squares: 4 });

@@ -7,23 +7,25 @@ use model::tag::TagNames;
 use model::{Address, ExporterHealth, InterfaceCounters, Link, Port};
 
 use crate::cell::Counted;
-use crate::lane::{LinkLane, PortLane};
+use crate::lane::Lane;
 use crate::sums::BinSums;
 
 /// What one worker counted between two reports, with the names behind its numbers.
 ///
-/// It goes to the one [`crate::Owner`]. Deltas hold integers only: neither their order nor the way in
-/// which records were split over workers changes what the owner publishes.
+/// It goes to the one [`crate::Owner`], the deltas of a worker in their order. Deltas hold integers only:
+/// the way in which records were split over workers does not change what the owner publishes.
+///
+/// Lanes and cells have numbers that hold as long as the epoch does, and are told of once.
 pub struct Delta {
+    pub(crate) epoch: u64,
     pub(crate) links: Vec<Arc<Link>>,
     pub(crate) ports: Vec<Arc<Port>>,
     pub(crate) names: Arc<TagNames>,
     /// Addresses by the worker's number of the exporter.
     pub(crate) exporters: Vec<Option<Address>>,
-    pub(crate) link_lanes: Vec<LinkLane>,
-    pub(crate) link_bins: Vec<(u32, i64, BinSums)>,
-    pub(crate) port_lanes: Vec<PortLane>,
-    pub(crate) port_bins: Vec<(u32, i64, BinSums)>,
+    /// Lanes that were opened since the last report, in the order of their numbers.
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) bins: Vec<(u32, i64, BinSums)>,
     pub(crate) counted: Counted,
     pub(crate) counters: Vec<PlacedCounters>,
     pub(crate) health: Vec<ExporterHealth>,
@@ -33,6 +35,7 @@ pub struct Delta {
 }
 
 /// A reading of interface counters on a port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PlacedCounters {
     pub(crate) port: u32,
     pub(crate) is_member: bool,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use model::link::{Directory, LinkPlacement, PortPlacement};
 use model::tag::TagNames;
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US};
-use model::{Address, Attribution, Batch, Direction, ExporterHealth, ExporterId, Fact, Placements, Record};
+use model::{Address, Attribution, Batch, Direction, ExporterHealth, ExporterId, Fact, MatchedBy, Placements, Record};
 
 use crate::cell::{Cells, End};
 use crate::delta::{Delta, DeltaLosses, PlacedCounters};
-use crate::lane::{Lanes, LinkLane, PortLane};
+use crate::lane::{Lane, Lanes, NOWHERE};
 use crate::scale::Scale;
 use crate::settings::MeasureSettings;
 use crate::spread::{Parts, spread};
-use crate::sums::{BinSums, Layers, Moments};
+use crate::sums::{Layers, Moments};
 
 /// Event times are held within this distance of 1970, so that no arithmetic on them can overflow.
 const TIME_MAX_US: i64 = 1 << 60;
@@ -23,10 +23,12 @@ const EXPORTERS_MAX: usize = 1 << 20;
 /// The delta table of one worker.
 ///
 /// A record costs a look-up for each end that it has, and additions; nothing is allocated in the long
-/// run but the table of the next interval.
+/// run. What is told of lanes and cells is told once in an epoch, which lasts about as long as a window.
 pub struct Deltas {
-    links: Lanes<LinkLane>,
-    ports: Lanes<PortLane>,
+    epoch: u64,
+    /// The latest detail window when the epoch began.
+    window_us: i64,
+    lanes: Lanes,
     cells: Cells,
     counters: Vec<PlacedCounters>,
     exporters: Vec<Option<Address>>,
@@ -42,22 +44,20 @@ struct Prepared {
     /// Index of the record in its batch.
     record: Option<u32>,
     scale: Scale,
-    layers: Layers,
-    start_us: i64,
-    end_us: i64,
+    moments: Moments,
     /// On the link layer, by bins.
     bins: Parts,
     /// On the IP layer, by detail windows.
     windows: Parts,
-    has_windows: bool,
 }
 
 impl Deltas {
     /// An empty table.
     pub fn new(settings: &MeasureSettings) -> Deltas {
         Deltas {
-            links: Lanes::new(settings.worker_lanes_max, settings.worker_bins_max),
-            ports: Lanes::new(settings.worker_lanes_max, settings.worker_bins_max),
+            epoch: 0,
+            window_us: i64::MIN,
+            lanes: Lanes::new(settings.worker_lanes_max, settings.worker_bins_max),
             cells: Cells::new(settings.worker_cells_max),
             counters: Vec::new(),
             exporters: Vec::new(),
@@ -82,17 +82,15 @@ impl Deltas {
             }
         }
         // Both lists go by record: side by side, a record is prepared once.
-        let mut ports = placements.ports.iter().peekable();
-        let mut previous = None;
-        for placement in &placements.links {
-            while let Some(port) = ports.next_if(|port| port.record <= placement.record) {
-                self.add_on_port(batch, port);
+        let (mut links, mut ports) = (&placements.links[..], &placements.ports[..]);
+        while let Some(index) = first_record(links, ports) {
+            let (of_links, other_links) = links.split_at(links.iter().take_while(|link| link.record == index).count());
+            let (of_ports, other_ports) = ports.split_at(ports.iter().take_while(|port| port.record == index).count());
+            (links, ports) = (other_links, other_ports);
+            if let (Some(record), Some(attribution)) = (batch.records.get(index as usize), attributions.get(index as usize)) {
+                self.prepare(index, record);
+                self.count(record, attribution, of_links, of_ports);
             }
-            let is_first = previous.replace(placement.record) != Some(placement.record);
-            self.add_on_link(batch, attributions, placement, is_first);
-        }
-        for port in ports {
-            self.add_on_port(batch, port);
         }
         self.cells.settle();
     }
@@ -115,28 +113,40 @@ impl Deltas {
         // A count that fell is that of a new socket.
         let dropped = kernel_drops.checked_sub(self.kernel_drops).unwrap_or(kernel_drops);
         self.kernel_drops = kernel_drops;
-        let (link_lanes, link_bins) = self.links.take();
-        let (port_lanes, port_bins) = self.ports.take();
+        let (lanes, bins) = self.lanes.take();
+        let counted = self.cells.take();
+        let epoch = self.epoch;
+        let last_window_us = self.cells.last_window_us();
+        if last_window_us > self.window_us || self.lanes.is_crowded() || self.cells.is_crowded() {
+            self.begin_epoch(last_window_us);
+        }
         Delta {
+            epoch,
             links: directory.links.clone(),
             ports: directory.ports.clone(),
             names: names.clone(),
             exporters: self.exporters.clone(),
-            link_lanes,
-            link_bins,
-            port_lanes,
-            port_bins,
-            counted: self.cells.take(),
+            lanes,
+            bins,
+            counted,
             counters: std::mem::take(&mut self.counters),
             health,
             kernel_drops: dropped,
             losses: DeltaLosses {
-                folded_lanes: std::mem::take(&mut self.links.folded) + std::mem::take(&mut self.ports.folded),
-                moved_bins: std::mem::take(&mut self.links.moved) + std::mem::take(&mut self.ports.moved),
+                folded_lanes: std::mem::take(&mut self.lanes.folded),
+                moved_bins: std::mem::take(&mut self.lanes.moved),
                 folded_cells: std::mem::take(&mut self.cells.folded),
                 clamped_durations: std::mem::take(&mut self.clamped_durations),
             },
         }
+    }
+
+    /// Lanes and cells get new numbers: those of windows gone by are forgotten.
+    fn begin_epoch(&mut self, window_us: i64) {
+        self.epoch += 1;
+        self.window_us = window_us;
+        self.lanes.clear();
+        self.cells.clear();
     }
 
     fn learn(&mut self, facts: &[Fact]) {
@@ -158,44 +168,63 @@ impl Deltas {
         self.exporters[place] = Some(address);
     }
 
-    fn add_on_port(&mut self, batch: &Batch, placement: &PortPlacement) {
-        let Some(record) = batch.records.get(placement.record as usize) else { return };
-        self.prepare(placement.record, record);
-        let lane = self.ports.lane(PortLane {
-            port: placement.port,
-            exporter: record.exporter.0,
-            scale: self.prepared.scale,
-            direction: placement.direction,
-            view: placement.view,
-        });
-        let whole = BinSums { moments: Moments::of(record, self.prepared.scale), ..BinSums::default() };
-        self.ports.add(lane, &self.prepared.bins, &whole);
+    /// Counts a record that is prepared where it was placed: on each link with its port, and on the ports that are left.
+    #[inline]
+    fn count(&mut self, record: &Record, attribution: &Attribution, links: &[LinkPlacement], ports: &[PortPlacement]) {
+        let mut counted_ports = 0_u32;
+        for (place, link) in links.iter().enumerate() {
+            let of_link = |port: &PortPlacement| port.direction == link.direction && port.view == link.view;
+            let port = ports.iter().position(of_link).filter(|port| counted_ports >> port & 1 == 0);
+            counted_ports |= port.map_or(0, |port| 1 << port);
+            let lane = self.lanes.lane(Lane {
+                link: link.link,
+                port: port.map_or(NOWHERE, |port| ports[port].port),
+                exporter: record.exporter.0,
+                scale: self.prepared.scale,
+                direction: link.direction,
+                view: link.view,
+                matched_by: link.matched_by,
+                is_through: link.is_through,
+            });
+            self.add_to_lane(lane, place == 0 && !record.is_reverse);
+            self.add_to_cells(lane, link.direction, record, attribution);
+        }
+        for (_, port) in ports.iter().enumerate().filter(|(place, _)| counted_ports >> place & 1 == 0) {
+            let lane = self.lanes.lane(Lane {
+                link: NOWHERE,
+                port: port.port,
+                exporter: record.exporter.0,
+                scale: self.prepared.scale,
+                direction: port.direction,
+                view: port.view,
+                matched_by: MatchedBy::Unresolved,
+                is_through: false,
+            });
+            self.add_to_lane(lane, false);
+        }
     }
 
-    fn add_on_link(&mut self, batch: &Batch, attributions: &[Attribution], placement: &LinkPlacement, is_first: bool) {
-        let index = placement.record as usize;
-        let (Some(record), Some(attribution)) = (batch.records.get(index), attributions.get(index)) else { return };
-        self.prepare(placement.record, record);
-        let scale = self.prepared.scale;
-        let lane = self.links.lane(LinkLane {
-            link: placement.link,
-            exporter: record.exporter.0,
-            scale,
-            direction: placement.direction,
-            view: placement.view,
-            matched_by: placement.matched_by,
-            is_through: placement.is_through,
-        });
-        let whole = BinSums {
-            moments: Moments::of(record, scale),
-            ledger_records: u64::from(is_first && !record.is_reverse),
-            ..BinSums::default()
-        };
-        self.links.add(lane, &self.prepared.bins, &whole);
-        self.prepared.spread_windows();
+    #[inline]
+    fn add_to_lane(&mut self, lane: u32, is_in_ledger: bool) {
+        let prepared = &self.prepared;
+        let Some(((last_us, last), others)) = prepared.bins.split_last() else { return };
+        for (bin_us, part) in others {
+            self.lanes.add(lane, *bin_us, part);
+        }
+        // What is not spread counts where the record ends.
+        let bin = self.lanes.bin(lane, *last_us);
+        bin.sums.add(last);
+        bin.ledger_records += u64::from(is_in_ledger);
+        if prepared.moments.count > 0 {
+            bin.moments.add(&prepared.moments);
+        }
+    }
+
+    #[inline]
+    fn add_to_cells(&mut self, lane: u32, direction: Direction, record: &Record, attribution: &Attribution) {
         let source = (&attribution.source, record.source, record.source_mask);
         let destination = (&attribution.destination, record.destination, record.destination_mask);
-        let (ours, microsoft) = match placement.direction {
+        let (ours, microsoft) = match direction {
             Direction::ToMicrosoft => (source, destination),
             Direction::FromMicrosoft => (destination, source),
         };
@@ -220,18 +249,18 @@ impl Deltas {
         let prepared = &mut self.prepared;
         prepared.record = Some(index);
         prepared.scale = Scale::of(record);
-        (prepared.start_us, prepared.end_us) = (start_us, end_us);
-        prepared.has_windows = false;
-        prepared.layers = Layers::of(record, prepared.scale);
-        spread::<BIN_US>(&prepared.layers.link, start_us, end_us, &mut prepared.bins);
+        prepared.moments = Moments::of(record, prepared.scale);
+        let layers = Layers::of(record, prepared.scale);
+        spread::<BIN_US>(&layers.link, start_us, end_us, &mut prepared.bins);
+        spread::<DETAIL_WINDOW_US>(&layers.ip, start_us, end_us, &mut prepared.windows);
     }
 }
 
-impl Prepared {
-    fn spread_windows(&mut self) {
-        if !self.has_windows {
-            self.has_windows = true;
-            spread::<DETAIL_WINDOW_US>(&self.layers.ip, self.start_us, self.end_us, &mut self.windows);
-        }
+/// The first record that either list places.
+#[inline]
+fn first_record(links: &[LinkPlacement], ports: &[PortPlacement]) -> Option<u32> {
+    match (links.first(), ports.first()) {
+        (Some(link), Some(port)) => Some(link.record.min(port.record)),
+        (link, port) => link.map(|link| link.record).or(port.map(|port| port.record)),
     }
 }

@@ -52,7 +52,7 @@ impl Heard {
         self.restarts += health.restarts;
         self.undecodable += health.undecodable;
         for (reason, count) in &health.refused {
-            let counted = self.refused.entry(Name::from(*reason)).or_default();
+            let counted = self.refused.entry(Name::from(&**reason)).or_default();
             *counted = counted.saturating_add_unsigned(*count);
         }
         self.templates = self.templates.max(health.templates);

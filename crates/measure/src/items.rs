@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use crate::cell::{CellKey, End};
+use crate::cell::{CellKey, End, OpenedCell};
 use crate::delta::Delta;
 use crate::kept::{PrefixItem, TrafficItem};
 use crate::names::Names;
@@ -25,26 +25,27 @@ impl<'a> Items<'a> {
             return None;
         }
         let delta = self.delta;
-        let tag = *self.tags.entry(key.tag).or_insert_with(|| match delta.names.tags.get(key.tag as usize) {
-            Some(tag) if key.tag != 0 => names.tag(tag),
+        let tag = *self.tags.entry(key.tag()).or_insert_with(|| match delta.names.tags.get(key.tag() as usize) {
+            Some(tag) if key.tag() != 0 => names.tag(tag),
             _ => 0,
         });
-        Some(TrafficItem { ip_version: key.ip_version, tag, asn: key.asn })
+        Some(TrafficItem { ip_version: key.ip_version(), tag, asn: key.asn() })
     }
 
     /// The row of `prefixes` that a cell counts in; `None` is `other`.
-    pub(crate) fn prefix(&mut self, names: &mut Names, key: &CellKey) -> Option<PrefixItem> {
+    pub(crate) fn prefix(&mut self, names: &mut Names, opened: &OpenedCell) -> Option<PrefixItem> {
+        let key = &opened.key;
         if key.is_other() {
             return None;
         }
         if key.place() == 0 {
-            return Some(PrefixItem { prefix: self.delta.counted.prefix(key), asn: key.asn, customer: 0 });
+            return Some(PrefixItem { prefix: opened.prefix, asn: key.asn(), customer: 0 });
         }
         let delta = self.delta;
-        let place = (key.place(), key.end);
+        let place = (key.place(), key.end());
         // A customer's AS is the list's, else the cell's own.
         let item = *self.places.entry(place).or_insert_with(|| listed(names, delta, key));
-        Some(if item.asn == 0 { PrefixItem { asn: key.asn, ..item } } else { item })
+        Some(if item.asn == 0 { PrefixItem { asn: key.asn(), ..item } } else { item })
     }
 }
 
@@ -53,7 +54,7 @@ fn listed(names: &mut Names, delta: &Delta, key: &CellKey) -> PrefixItem {
     let place = delta.names.places.get(key.place() as usize);
     let own = place.and_then(|place| place.own.as_ref());
     let microsoft = place.and_then(|place| place.microsoft_prefix);
-    match (key.end, own) {
+    match (key.end(), own) {
         (End::Customer, Some(own)) => PrefixItem {
             prefix: Some(own.prefix),
             asn: own.asn.unwrap_or(0),

@@ -1,7 +1,8 @@
-//! Lanes: what of a link or port a worker counts apart, and its bins.
+//! Lanes: what of a link and a port a worker counts apart, and its bins.
 //!
 //! Nearly all records of a link come from one exporter, view and rate, so there are few lanes and few
 //! bins in a second: both tables stay in the cache, and the bins in use are at hand without a look-up.
+//! A record that counts on a link counts on its port too, mostly: one lane serves both.
 
 use std::hash::{Hash, Hasher};
 
@@ -14,77 +15,53 @@ use crate::sums::{BinSums, Sums};
 
 /// Index that stands for the link or port `other`.
 pub(crate) const OTHER: u32 = u32::MAX;
+/// Index that stands for no link, or no port.
+pub(crate) const NOWHERE: u32 = u32::MAX - 1;
 
-/// What can be folded into `other` when a table is full.
-pub(crate) trait Lane: Copy + Eq + Hash {
-    /// The lane that takes in what finds no room; there are few of them.
-    fn overflow(self) -> Self;
-
-    /// A number that tells lanes apart that are in use at the same time, mostly.
-    fn number(&self) -> u32;
-}
-
-/// Records of one link that are added up together; indexes are those of the worker.
+/// Records of one link, or port, or both, that are added up together; indexes are those of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LinkLane {
+pub(crate) struct Lane {
     pub(crate) link: u32,
-    pub(crate) exporter: u32,
-    pub(crate) scale: Scale,
-    pub(crate) direction: Direction,
-    pub(crate) view: View,
-    pub(crate) matched_by: MatchedBy,
-    pub(crate) is_through: bool,
-}
-
-impl Lane for LinkLane {
-    fn overflow(self) -> LinkLane {
-        // Rates are not kept apart there, so nothing of it may be scaled.
-        let LinkLane { direction, is_through, .. } = self;
-        let (view, matched_by) = (View::Unstated, MatchedBy::Unresolved);
-        LinkLane { link: OTHER, exporter: OTHER, scale: Scale::UNKNOWN, direction, view, matched_by, is_through }
-    }
-
-    fn number(&self) -> u32 {
-        self.link << 1 | self.direction as u32
-    }
-}
-
-impl Hash for LinkLane {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let flags =
-            self.direction as u64 | (self.view as u64) << 8 | (self.matched_by as u64) << 16 | u64::from(self.is_through) << 24;
-        state.write_u64(u64::from(self.link) << 32 | u64::from(self.exporter));
-        state.write_u64(u64::from(self.scale.population) << 32 | u64::from(self.scale.sample));
-        state.write_u64(flags | u64::from(self.scale.is_flow_sampled) << 32);
-    }
-}
-
-/// Records of one port that are added up together; indexes are those of the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PortLane {
     pub(crate) port: u32,
     pub(crate) exporter: u32,
     pub(crate) scale: Scale,
     pub(crate) direction: Direction,
     pub(crate) view: View,
+    /// Of the link; without one it says nothing.
+    pub(crate) matched_by: MatchedBy,
+    pub(crate) is_through: bool,
 }
 
-impl Lane for PortLane {
-    fn overflow(self) -> PortLane {
-        PortLane { port: OTHER, exporter: OTHER, scale: Scale::UNKNOWN, direction: self.direction, view: View::Unstated }
+impl Lane {
+    /// The lane that takes in what finds no room; there are few of them.
+    fn overflow(self) -> Lane {
+        let other = |index: u32| if index == NOWHERE { NOWHERE } else { OTHER };
+        // Rates are not kept apart there, so nothing of it may be scaled.
+        Lane {
+            link: other(self.link),
+            port: other(self.port),
+            exporter: OTHER,
+            scale: Scale::UNKNOWN,
+            direction: self.direction,
+            view: View::Unstated,
+            matched_by: MatchedBy::Unresolved,
+            is_through: self.is_through,
+        }
     }
 
+    /// A number that tells lanes apart that are in use at the same time, mostly.
     fn number(&self) -> u32 {
-        self.port << 1 | self.direction as u32
+        (self.link ^ self.port.rotate_left(4)) << 1 | self.direction as u32
     }
 }
 
-impl Hash for PortLane {
+impl Hash for Lane {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let flags = self.direction as u64 | (self.view as u64) << 8 | u64::from(self.scale.is_flow_sampled) << 32;
-        state.write_u64(u64::from(self.port) << 32 | u64::from(self.exporter));
+        let flags =
+            self.direction as u64 | (self.view as u64) << 8 | (self.matched_by as u64) << 16 | u64::from(self.is_through) << 24;
+        state.write_u64(u64::from(self.link) << 32 | u64::from(self.port));
         state.write_u64(u64::from(self.scale.population) << 32 | u64::from(self.scale.sample));
-        state.write_u64(flags);
+        state.write_u64(flags | u64::from(self.exporter) << 32);
     }
 }
 
@@ -94,9 +71,11 @@ const AT_HAND: usize = 256;
 const OPEN_BINS: usize = 8;
 
 /// The lanes of a worker and their bins.
-pub(crate) struct Lanes<K> {
-    index: HashMap<K, u32>,
-    lanes: Vec<OpenLane<K>>,
+pub(crate) struct Lanes {
+    index: HashMap<Lane, u32>,
+    lanes: Vec<OpenLane>,
+    /// Lanes that were told of at the last report.
+    told: usize,
     /// Lanes found last, by [`Lane::number`].
     at_hand: Vec<u32>,
     /// Bins that are not open now, by lane and start.
@@ -111,8 +90,10 @@ pub(crate) struct Lanes<K> {
     pub(crate) moved: u64,
 }
 
-struct OpenLane<K> {
-    key: K,
+struct OpenLane {
+    key: Lane,
+    /// Something was counted since the last report.
+    is_used: bool,
     bins: [OpenBin; OPEN_BINS],
 }
 
@@ -124,20 +105,19 @@ struct OpenBin {
 }
 
 impl OpenBin {
-    fn new(start_us: i64) -> OpenBin {
-        OpenBin { start_us, sums: BinSums::default() }
-    }
+    const NONE: OpenBin = OpenBin { start_us: i64::MIN, sums: BinSums::ZERO };
 
     fn is_used(&self) -> bool {
         self.start_us != i64::MIN
     }
 }
 
-impl<K: Lane> Lanes<K> {
-    pub(crate) fn new(lanes_max: usize, bins_max: usize) -> Lanes<K> {
+impl Lanes {
+    pub(crate) fn new(lanes_max: usize, bins_max: usize) -> Lanes {
         Lanes {
             index: HashMap::new(),
             lanes: Vec::new(),
+            told: 0,
             at_hand: vec![u32::MAX; AT_HAND],
             bins: HashMap::new(),
             first_bin: None,
@@ -150,7 +130,7 @@ impl<K: Lane> Lanes<K> {
 
     /// The number of a lane.
     #[inline]
-    pub(crate) fn lane(&mut self, key: K) -> u32 {
+    pub(crate) fn lane(&mut self, key: Lane) -> u32 {
         let lane = self.at_hand[key.number() as usize % AT_HAND];
         match self.lanes.get(lane as usize) {
             Some(open) if open.key == key => lane,
@@ -158,12 +138,12 @@ impl<K: Lane> Lanes<K> {
         }
     }
 
-    fn find(&mut self, key: K) -> u32 {
+    fn find(&mut self, key: Lane) -> u32 {
         let lane = match self.index.get(&key) {
             Some(lane) => *lane,
             None if self.lanes.len() < self.lanes_max || key == key.overflow() => {
                 let lane = self.lanes.len() as u32;
-                self.lanes.push(OpenLane { key, bins: [OpenBin::new(i64::MIN); OPEN_BINS] });
+                self.lanes.push(OpenLane { key, is_used: false, bins: [OpenBin::NONE; OPEN_BINS] });
                 self.index.insert(key, lane);
                 lane
             }
@@ -176,20 +156,15 @@ impl<K: Lane> Lanes<K> {
         lane
     }
 
-    /// Counts the parts of one record; `whole` holds what is not spread and goes to its last bin.
+    /// Counts a part of a record.
     #[inline]
-    pub(crate) fn add(&mut self, lane: u32, parts: &[(i64, Sums)], whole: &BinSums) {
-        for (bin, part) in parts {
-            self.bin(lane, *bin).sums.add(part);
-        }
-        if whole.ledger_records > 0 || whole.moments.count > 0 {
-            let last = parts.last().map_or(0, |(bin, _)| *bin);
-            self.bin(lane, last).add(whole);
-        }
+    pub(crate) fn add(&mut self, lane: u32, bin: i64, part: &Sums) {
+        self.bin(lane, bin).sums.add(part);
     }
 
+    /// The counts of a lane's bin.
     #[inline]
-    fn bin(&mut self, lane: u32, bin: i64) -> &mut BinSums {
+    pub(crate) fn bin(&mut self, lane: u32, bin: i64) -> &mut BinSums {
         let place = (bin / BIN_US) as usize % OPEN_BINS;
         if self.lanes[lane as usize].bins[place].start_us != bin {
             return self.open(lane, place, bin);
@@ -205,27 +180,44 @@ impl<K: Lane> Lanes<K> {
             return self.bins.entry((lane, first)).or_default();
         }
         self.first_bin.get_or_insert(bin);
-        let open = &mut self.lanes[lane as usize].bins[place];
-        let before = std::mem::replace(open, OpenBin::new(bin));
+        let lane_held = &mut self.lanes[lane as usize];
+        lane_held.is_used = true;
+        let open = &mut lane_held.bins[place];
+        let before = std::mem::replace(open, OpenBin { start_us: bin, ..OpenBin::NONE });
         if before.is_used() {
             self.bins.entry((lane, before.start_us)).or_default().add(&before.sums);
         }
         &mut open.sums
     }
 
-    /// Everything counted, and empty tables.
-    pub(crate) fn take(&mut self) -> (Vec<K>, Vec<(u32, i64, BinSums)>) {
+    /// Lanes that were opened since the last report, and everything counted since.
+    pub(crate) fn take(&mut self) -> (Vec<Lane>, Vec<(u32, i64, BinSums)>) {
         let mut counted = Vec::with_capacity(self.bins.len() + self.lanes.len());
         counted.extend(self.bins.drain().map(|((lane, bin), sums)| (lane, bin, sums)));
-        for (lane, open) in self.lanes.iter().enumerate() {
-            let used = open.bins.iter().filter(|bin| bin.is_used());
-            counted.extend(used.map(|bin| (lane as u32, bin.start_us, bin.sums)));
+        for (number, lane) in self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.is_used) {
+            lane.is_used = false;
+            for open in lane.bins.iter_mut().filter(|bin| bin.is_used()) {
+                counted.push((number as u32, open.start_us, open.sums));
+                *open = OpenBin::NONE;
+            }
         }
-        let keys = self.lanes.drain(..).map(|open| open.key).collect();
+        let opened = self.lanes[self.told..].iter().map(|open| open.key).collect();
+        self.told = self.lanes.len();
+        self.first_bin = None;
+        (opened, counted)
+    }
+
+    /// Whether so many lanes are known that those out of use should be forgotten.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.lanes.len() > self.lanes_max / 2
+    }
+
+    /// Forgets all lanes; to be called after [`Lanes::take`].
+    pub(crate) fn clear(&mut self) {
+        self.lanes.clear();
         self.index.clear();
         self.at_hand.fill(u32::MAX);
-        self.first_bin = None;
-        (keys, counted)
+        self.told = 0;
     }
 }
 
@@ -233,9 +225,18 @@ impl<K: Lane> Lanes<K> {
 mod tests {
     use super::*;
 
-    fn lane(port: u32) -> PortLane {
+    fn lane(port: u32) -> Lane {
         let scale = Scale { population: 1, sample: 1, is_flow_sampled: false };
-        PortLane { port, exporter: 0, scale, direction: Direction::ToMicrosoft, view: View::OwnPort }
+        Lane {
+            link: NOWHERE,
+            port,
+            exporter: 0,
+            scale,
+            direction: Direction::ToMicrosoft,
+            view: View::OwnPort,
+            matched_by: MatchedBy::Interface,
+            is_through: false,
+        }
     }
 
     fn sums(bytes: u64) -> Sums {
@@ -247,12 +248,17 @@ mod tests {
         let mut lanes = Lanes::new(10, 100);
         for bin in [0, 8, 0, 16, 8, 0] {
             let number = lanes.lane(lane(7));
-            lanes.add(number, &[(bin * BIN_US, sums(1))], &BinSums::default());
+            lanes.add(number, bin * BIN_US, &sums(1));
         }
         let (keys, counted) = lanes.take();
         let mut totals = std::collections::BTreeMap::<i64, u64>::new();
         counted.iter().for_each(|(_, bin, sums)| *totals.entry(*bin / BIN_US).or_default() += sums.sums.bytes);
         assert_eq!((keys, totals.into_iter().collect::<Vec<_>>()), (vec![lane(7)], vec![(0, 3), (8, 2), (16, 1)]));
+        // A lane is told of once.
+        let number = lanes.lane(lane(7));
+        lanes.add(number, 0, &sums(5));
+        let (keys, counted) = lanes.take();
+        assert_eq!((keys.len(), counted.len(), counted[0].2.sums.bytes), (0, 1, 5));
         assert!(lanes.take().1.is_empty());
     }
 
@@ -261,16 +267,17 @@ mod tests {
         let mut lanes = Lanes::new(2, 4);
         for port in 0..10 {
             let number = lanes.lane(lane(port));
-            lanes.add(number, &[(0, sums(1))], &BinSums::default());
+            lanes.add(number, 0, &sums(1));
         }
         assert_eq!(lanes.folded, 8);
         let (keys, counted) = lanes.take();
         assert_eq!(keys, [lane(0), lane(1), lane(0).overflow()]);
+        assert_eq!((lane(0).overflow().link, lane(0).overflow().port), (NOWHERE, OTHER));
         assert_eq!(counted.iter().map(|(_, _, sums)| sums.sums.bytes).sum::<u64>(), 10);
 
         for bin in 0..100 {
             let number = lanes.lane(lane(0));
-            lanes.add(number, &[(bin * BIN_US, sums(1))], &BinSums::default());
+            lanes.add(number, bin * BIN_US, &sums(1));
         }
         assert!(lanes.moved > 80, "{}", lanes.moved);
         let (_, counted) = lanes.take();

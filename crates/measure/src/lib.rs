@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! worker: Batch + Attribution + Placements ─▶ Deltas ─take─▶ Delta
-//! owner:  Delta ─merge─▶ windows of 60 s and 300 s ─advance─▶ Publication
+//! owner:  Delta ─translate─▶ Counts ─apply─▶ windows of 60 s and 300 s ─advance─▶ Publication
 //! ```
 //!
 //! * [`Deltas`]: what one worker counts between two reports; integers only, kept apart by sampling rate;
@@ -14,6 +14,7 @@
 
 mod cell;
 mod counters;
+mod counts;
 mod covers;
 mod delta;
 mod deltas;
@@ -35,6 +36,7 @@ mod spread;
 mod sums;
 mod window;
 
+pub use counts::Counts;
 pub use delta::{Delta, DeltaLosses};
 pub use deltas::Deltas;
 pub use owner::{Owner, OwnerState};

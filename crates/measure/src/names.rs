@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use model::{Address, Link, Name, Port, Role, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::lane::OTHER;
+use crate::counts::NewNames;
 
 /// Numbers for links, ports, tags and customers, the same for all workers.
 #[derive(Clone, Serialize, Deserialize)]
@@ -42,34 +42,54 @@ impl Default for Names {
 }
 
 impl Names {
-    /// The number of a link; what is told last about it holds.
-    pub(crate) fn link(&mut self, link: &Arc<Link>) -> u32 {
+    /// The number of a link; what is told last about it holds. What changes goes to `changes` as well.
+    pub(crate) fn link(&mut self, link: &Arc<Link>, changes: &mut Vec<(u32, Arc<Link>)>) -> u32 {
         if let Some(number) = self.links_by_name.get(&link.name) {
             let held = &mut self.links[*number as usize];
-            if !Arc::ptr_eq(held, link) {
+            if held != link {
                 *held = link.clone();
+                changes.push((*number, link.clone()));
             }
             return *number;
         }
         let number = self.links.len() as u32;
         self.links_by_name.insert(link.name.clone(), number);
         self.links.push(link.clone());
+        changes.push((number, link.clone()));
         number
     }
 
-    /// The number of a port; what is told last about it holds.
-    pub(crate) fn port(&mut self, port: &Arc<Port>) -> u32 {
+    /// The number of a port, likewise.
+    pub(crate) fn port(&mut self, port: &Arc<Port>, changes: &mut Vec<(u32, Arc<Port>)>) -> u32 {
         if let Some(number) = self.ports_by_name.get(&port.name) {
             let held = &mut self.ports[*number as usize];
-            if !Arc::ptr_eq(held, port) {
+            if held != port {
                 *held = port.clone();
+                changes.push((*number, port.clone()));
             }
             return *number;
         }
         let number = self.ports.len() as u32;
         self.ports_by_name.insert(port.name.clone(), number);
         self.ports.push(port.clone());
+        changes.push((number, port.clone()));
         number
+    }
+
+    /// Takes in what a report made new; of the owner that made it, it changes nothing.
+    pub(crate) fn apply(&mut self, new: &NewNames) {
+        for (_, link) in &new.links {
+            self.link(link, &mut Vec::new());
+        }
+        for (_, port) in &new.ports {
+            self.port(port, &mut Vec::new());
+        }
+        for tag in &new.tags {
+            self.tag(tag);
+        }
+        for customer in &new.customers {
+            self.customer(customer);
+        }
     }
 
     /// Forgets what a configuration said of links; the next one says it anew.
@@ -106,30 +126,14 @@ impl Names {
         number
     }
 
-    /// The owner's numbers of a worker's links, by the worker's index.
-    pub(crate) fn translate_links(&mut self, links: &[Arc<Link>]) -> Vec<u32> {
-        links.iter().map(|link| self.link(link)).collect()
+    /// The number of the link that takes in what has no other.
+    pub(crate) fn other_link(&mut self, changes: &mut Vec<(u32, Arc<Link>)>) -> u32 {
+        self.link(&Arc::new(other_link()), changes)
     }
 
-    /// The owner's numbers of a worker's ports, by the worker's index.
-    pub(crate) fn translate_ports(&mut self, ports: &[Arc<Port>]) -> Vec<u32> {
-        ports.iter().map(|port| self.port(port)).collect()
-    }
-
-    /// The owner's number for a worker's index; what has no name there is `other`.
-    pub(crate) fn link_number(&mut self, numbers: &[u32], index: u32) -> u32 {
-        match numbers.get(index as usize) {
-            Some(number) if index != OTHER => *number,
-            _ => self.link(&Arc::new(other_link())),
-        }
-    }
-
-    /// The owner's number for a worker's index; what has no name there is `other`.
-    pub(crate) fn port_number(&mut self, numbers: &[u32], index: u32) -> u32 {
-        match numbers.get(index as usize) {
-            Some(number) if index != OTHER => *number,
-            _ => self.port(&Arc::new(other_port())),
-        }
+    /// The number of the port that takes in what has no other.
+    pub(crate) fn other_port(&mut self, changes: &mut Vec<(u32, Arc<Port>)>) -> u32 {
+        self.port(&Arc::new(other_port()), changes)
     }
 }
 

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
-use model::{Address, Link, Port};
+use model::{Link, Port};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::End;
 use crate::counters::Readings;
+use crate::counts::{Counts, Dictionary, KnownCell, KnownLane, Translator};
 use crate::covers::Covers;
 use crate::delta::{Delta, DeltaLosses};
 use crate::exporters::Exporters;
-use crate::items::Items;
 use crate::kept::DetailWindow;
-use crate::lane::LinkLane;
 use crate::names::Names;
 use crate::settings::MeasureSettings;
 use crate::sums::{BinSums, Sums};
@@ -26,12 +25,18 @@ use crate::window::{LinkKey, PortKey, Window, bin_index};
 pub struct Owner {
     pub(crate) settings: MeasureSettings,
     pub(crate) state: OwnerState,
+    /// By worker.
+    translators: Vec<Translator>,
 }
 
 /// Everything that an owner holds: what a stopped collector saves and the next one resumes with.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct OwnerState {
     pub(crate) names: Names,
+    /// By worker: what its numbers stand for, and what windows have not taken in yet.
+    dictionaries: Vec<Dictionary>,
+    /// When it took something in last.
+    now_us: i64,
     pub(crate) windows: BTreeMap<i64, Window>,
     pub(crate) details: BTreeMap<i64, DetailWindow>,
     /// Tags and prefixes by link held in `details`.
@@ -58,33 +63,28 @@ enum Place {
     Late,
 }
 
-/// The owner's numbers and addresses for a worker's.
-struct Translation {
-    links: Vec<u32>,
-    ports: Vec<u32>,
-    exporters: Vec<Option<Address>>,
-}
-
-impl Translation {
-    fn exporter(&self, index: u32) -> Address {
-        self.exporters.get(index as usize).copied().flatten().unwrap_or(Address::UNKNOWN)
-    }
-}
-
 impl Owner {
     /// An owner without windows.
     pub fn new(settings: MeasureSettings) -> Owner {
-        Owner { settings, state: OwnerState::default() }
+        Owner { settings, state: OwnerState::default(), translators: Vec::new() }
     }
 
     /// An owner that goes on where another one stopped; counts of the run begin anew.
     pub fn resume(settings: MeasureSettings, state: OwnerState) -> Owner {
-        let mut owner = Owner { settings, state };
+        let mut owner = Owner { settings, state, translators: Vec::new() };
+        // The workers of another run number anew.
+        owner.settle(owner.state.now_us);
+        owner.state.dictionaries.clear();
         owner.state.late_records = 0;
         owner.state.losses = DeltaLosses::default();
         // What the configuration says now, the first delta tells.
         owner.state.names.forget_configuration();
         owner
+    }
+
+    /// An owner of the same state, to look ahead with.
+    pub(crate) fn copy(&self) -> Owner {
+        Owner { settings: self.settings.clone(), state: self.state.clone(), translators: Vec::new() }
     }
 
     /// What it holds, to be saved.
@@ -121,32 +121,64 @@ impl Owner {
     }
 
     /// Takes in what a worker counted; `now_us` is the time of reception.
-    pub fn merge(&mut self, delta: Delta, now_us: i64) {
+    pub fn merge(&mut self, worker: usize, delta: Delta, now_us: i64) {
+        let counts = self.translate(worker, delta, now_us);
+        self.apply(&counts);
+    }
+
+    /// Puts what a worker counted into the owner's numbers: what [`Owner::apply`] takes in, and a journal keeps.
+    pub fn translate(&mut self, worker: usize, delta: Delta, now_us: i64) -> Counts {
+        if worker >= self.translators.len() {
+            self.translators.resize_with(worker + 1, Translator::default);
+        }
+        self.translators[worker].translate(&mut self.state.names, worker as u32, delta, now_us)
+    }
+
+    /// Takes in what was translated, by this owner or by one of whose state it holds a copy.
+    pub fn apply(&mut self, counts: &Counts) {
+        let now_us = counts.now_us;
         if self.state.closed_before_us.is_none() {
             // Nothing is published yet, so nothing is too late but what is absurdly old.
             let horizon_us = self.settings.revision_seconds_most * SECOND_US;
             self.close_before(now_us.saturating_sub(horizon_us));
         }
+        let worker = counts.worker as usize;
+        if self.state.dictionaries.get(worker).is_some_and(|dictionary| dictionary.epoch != counts.epoch) {
+            self.settle(now_us);
+            self.state.dictionaries[worker].begin(counts.epoch);
+        }
         let state = &mut self.state;
-        let translation = Translation {
-            links: state.names.translate_links(&delta.links),
-            ports: state.names.translate_ports(&delta.ports),
-            exporters: delta.exporters.clone(),
-        };
-        state.losses.add(&delta.losses);
-        for health in &delta.health {
-            if !state.exporters.report(health, delta.kernel_drops, now_us, &self.settings) {
+        state.now_us = now_us;
+        state.names.apply(&counts.names);
+        if worker >= state.dictionaries.len() {
+            state.dictionaries.resize_with(worker + 1, Dictionary::default);
+            state.dictionaries[worker].begin(counts.epoch);
+        }
+        state.dictionaries[worker].add(counts);
+        state.losses.add(&counts.losses);
+        for health in &counts.health {
+            if !state.exporters.report(health, counts.kernel_drops, now_us, &self.settings) {
                 state.folded_exporters += 1;
             }
         }
-        if !delta.health.is_empty() {
+        if !counts.health.is_empty() {
             // Also a minute in which nothing was placed has rows.
             state.windows.entry(slot_start_us(now_us, WINDOW_US)).or_default();
         }
-        self.merge_links(&delta, &translation, now_us);
-        self.merge_ports(&delta, &translation, now_us);
-        self.merge_cells(&delta, &translation, now_us);
-        self.merge_counters(&delta, &translation);
+        self.take_counters(counts);
+    }
+
+    /// Lets windows take in what the workers counted since the last time.
+    pub(crate) fn settle(&mut self, now_us: i64) {
+        for worker in 0..self.state.dictionaries.len() {
+            let (bins, cells) = self.state.dictionaries[worker].take();
+            for (lane, bin_us, counted) in &bins {
+                self.count_bin(lane, *bin_us, counted, now_us);
+            }
+            for (cell, lane, sums) in &cells {
+                self.count_cell(cell, lane, sums, now_us);
+            }
+        }
     }
 
     /// Where something counts that lies in a slot of that start and width.
@@ -158,77 +190,62 @@ impl Owner {
         Place::At(if start_us > now_us.saturating_add(ahead_us) { now_us } else { start_us })
     }
 
-    fn merge_links(&mut self, delta: &Delta, translation: &Translation, now_us: i64) {
-        for (lane, bin_us, counted) in &delta.link_bins {
-            let lane = delta.link_lanes[*lane as usize];
-            let LinkLane { direction, view, scale, matched_by, is_through, .. } = lane;
-            let place = self.place(*bin_us, BIN_US, now_us);
-            let state = &mut self.state;
-            let way = (state.names.link_number(&translation.links, lane.link), direction);
-            let exporter = translation.exporter(lane.exporter);
+    fn count_bin(&mut self, lane: &KnownLane, bin_us: i64, counted: &BinSums, now_us: i64) {
+        let place = self.place(bin_us, BIN_US, now_us);
+        let state = &mut self.state;
+        let &KnownLane { direction, view, scale, matched_by, is_through, exporter, .. } = lane;
+        if let Place::At(_) = place {
             state.exporters.place(exporter, direction, now_us);
-            match place {
-                Place::At(at_us) => {
-                    let window_us = slot_start_us(at_us, WINDOW_US);
-                    let key = LinkKey { way, view, scale, matched_by, is_through };
-                    state.windows.entry(window_us).or_default().add_link(key, bin_index(at_us), counted);
-                    state.link_covers.note(way, view, exporter, window_us);
-                }
-                Place::Late => {
+        }
+        let at_us = match place {
+            Place::At(at_us) => at_us,
+            Place::Late => {
+                if let Some(link) = lane.link {
                     state.late_records += counted.ledger_records;
                     let window = state.windows.entry(slot_start_us(now_us, WINDOW_US)).or_default();
-                    window.add_late(way, view, counted.sums.bytes);
+                    window.add_late((link, direction), view, counted.sums.bytes);
                 }
+                return;
             }
+        };
+        let window_us = slot_start_us(at_us, WINDOW_US);
+        let window = state.windows.entry(window_us).or_default();
+        if let Some(link) = lane.link {
+            let way = (link, direction);
+            window.add_link(LinkKey { way, view, scale, matched_by, is_through }, bin_index(at_us), counted);
+            state.link_covers.note(way, view, exporter, window_us);
         }
-    }
-
-    fn merge_ports(&mut self, delta: &Delta, translation: &Translation, now_us: i64) {
-        for (lane, bin_us, counted) in &delta.port_bins {
-            let lane = delta.port_lanes[*lane as usize];
-            let Place::At(at_us) = self.place(*bin_us, BIN_US, now_us) else { continue };
-            let state = &mut self.state;
-            let way = (state.names.port_number(&translation.ports, lane.port), lane.direction);
-            let exporter = translation.exporter(lane.exporter);
-            let window_us = slot_start_us(at_us, WINDOW_US);
-            let key = PortKey { way, view: lane.view, scale: lane.scale };
+        if let Some(port) = lane.port {
+            let way = (port, direction);
             let counted = BinSums { ledger_records: 0, ..*counted };
-            state.windows.entry(window_us).or_default().add_port(key, bin_index(at_us), &counted);
-            state.port_covers.note(way, lane.view, exporter, window_us);
-            state.exporters.place(exporter, lane.direction, now_us);
+            window.add_port(PortKey { way, view, scale }, bin_index(at_us), &counted);
+            state.port_covers.note(way, view, exporter, window_us);
         }
     }
 
-    fn merge_cells(&mut self, delta: &Delta, translation: &Translation, now_us: i64) {
-        let mut items = Items::of(delta);
-        for (key, sums) in &delta.counted.cells {
-            let Place::At(at_us) = self.place(key.window_us(), DETAIL_WINDOW_US, now_us) else { continue };
-            let lane = delta.link_lanes[key.lane as usize];
-            let state = &mut self.state;
-            let way = (state.names.link_number(&translation.links, lane.link), lane.direction);
-            let window = state.details.entry(slot_start_us(at_us, DETAIL_WINDOW_US)).or_default();
-            window.schedule.is_dirty = true;
-            let link = window.links.entry(way).or_default();
-            let has_room = state.cells < self.settings.cells_max;
-            let (view, scale) = (lane.view, lane.scale);
-            if key.end == End::Microsoft {
-                let item = items.traffic(&mut state.names, key);
-                state.cells += link.traffic.add(view, scale, item, sums, has_room);
-            }
-            let item = items.prefix(&mut state.names, key);
-            // The record is one, whichever prefixes it has: it is counted in `traffic` alone.
-            let sums = Sums { records: 0, ..*sums };
-            let prefixes = if key.end == End::Microsoft { &mut link.microsoft } else { &mut link.customers };
-            state.cells += prefixes.add(view, scale, item, &sums, has_room);
-        }
-    }
-
-    fn merge_counters(&mut self, delta: &Delta, translation: &Translation) {
+    fn count_cell(&mut self, cell: &KnownCell, lane: &KnownLane, sums: &Sums, now_us: i64) {
+        let Some(link) = lane.link else { return };
+        let Place::At(at_us) = self.place(cell.window_us, DETAIL_WINDOW_US, now_us) else { return };
         let state = &mut self.state;
-        for placed in &delta.counters {
-            let port = state.names.port_number(&translation.ports, placed.port);
-            let from_us = state.readings.add(port, placed.is_member, &placed.counters, self.settings.counter_readings_max);
-            let Some(from_us) = from_us else {
+        let window = state.details.entry(slot_start_us(at_us, DETAIL_WINDOW_US)).or_default();
+        window.schedule.is_dirty = true;
+        let link = window.links.entry((link, lane.direction)).or_default();
+        let has_room = state.cells < self.settings.cells_max;
+        let (view, scale) = (lane.view, lane.scale);
+        if cell.end == End::Microsoft {
+            state.cells += link.traffic.add(view, scale, cell.traffic, sums, has_room);
+        }
+        // The record is one, whichever prefixes it has: it is counted in `traffic` alone.
+        let sums = Sums { records: 0, ..*sums };
+        let prefixes = if cell.end == End::Microsoft { &mut link.microsoft } else { &mut link.customers };
+        state.cells += prefixes.add(view, scale, cell.prefix, &sums, has_room);
+    }
+
+    fn take_counters(&mut self, counts: &Counts) {
+        let state = &mut self.state;
+        for placed in &counts.counters {
+            let most = self.settings.counter_readings_max;
+            let Some(from_us) = state.readings.add(placed.port, placed.is_member, &placed.counters, most) else {
                 state.readings_refused += 1;
                 continue;
             };

@@ -38,6 +38,7 @@ impl Stage {
 impl Owner {
     /// Everything that is due at `now_us`; to be called about once a second, after the deltas of that second.
     pub fn advance(&mut self, now_us: i64) -> Vec<Publication> {
+        self.settle(now_us);
         self.close_before(now_us.saturating_sub(self.horizon_us()));
         let mut due = Vec::new();
         self.publish_exporters(now_us, &mut due);
@@ -60,7 +61,8 @@ impl Owner {
     /// What windows hold that are not published yet or have changed since, with the status `open` where
     /// records are still due; for a collector that stops. Nothing of it changes what is published later.
     pub fn preview(&self, now_us: i64) -> Vec<Publication> {
-        let mut copy = Owner { settings: self.settings.clone(), state: self.state.clone() };
+        let mut copy = self.copy();
+        copy.settle(now_us);
         let mut due = Vec::new();
         copy.publish_exporters(i64::MAX, &mut due);
         let details: Vec<i64> = copy.state.details.keys().copied().collect();

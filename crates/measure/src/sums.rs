@@ -34,6 +34,8 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
+    pub(crate) const ZERO: Sums = Sums { bytes: 0, packets: 0, records: 0, squares: 0, spread_squares: 0 };
+
     /// What is left of it without a part of it.
     pub(crate) fn less(&self, part: &Sums) -> Sums {
         Sums {
@@ -122,6 +124,8 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
+    pub(crate) const ZERO: Moments = Moments { count: 0, bytes: 0, squares: 0 };
+
     pub(crate) fn of(record: &Record, scale: Scale) -> Moments {
         if record.packets != 1 || record.is_packet_sample || !scale.is_sampled() || scale.is_flow_sampled {
             return Moments::default();
@@ -137,7 +141,7 @@ impl Moments {
 }
 
 /// What a lane counts in one bin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BinSums {
     pub(crate) sums: Sums,
     pub(crate) moments: Moments,
@@ -146,6 +150,8 @@ pub(crate) struct BinSums {
 }
 
 impl BinSums {
+    pub(crate) const ZERO: BinSums = BinSums { sums: Sums::ZERO, moments: Moments::ZERO, ledger_records: 0 };
+
     pub(crate) fn add(&mut self, other: &BinSums) {
         self.sums.add(&other.sums);
         self.moments.add(&other.moments);

@@ -1,6 +1,9 @@
 //! How an exporter fares: what came, what was lost, what could not be read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::record::{ExporterId, Protocol};
@@ -9,7 +12,7 @@ use crate::record::{ExporterId, Protocol};
 ///
 /// Counts are of that interval; states (`templates`, `active_timeout_s`, `clock_offset_us`) are as
 /// they stand.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExporterHealth {
     /// The exporter, as the records of the same decoder name it.
     pub exporter: ExporterId,
@@ -41,7 +44,7 @@ pub struct ExporterHealth {
     /// Sets that could not be decoded: no template, expired, quarantined, malformed.
     pub undecodable: u64,
     /// Refused and skipped things by the name of the reason.
-    pub refused: BTreeMap<&'static str, u64>,
+    pub refused: BTreeMap<Cow<'static, str>, u64>,
     /// Templates known now.
     pub templates: u64,
     /// Active timeout, measured from the longest flows or told by options, in seconds.

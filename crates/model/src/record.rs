@@ -7,7 +7,7 @@ use crate::address::{Address, Mac};
 /// The dense number that a decoder gave to an exporter; of that decoder only.
 ///
 /// [`Fact::Exporter`] says which address it stands for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ExporterId(pub u32);
 
 /// The telemetry protocol of a datagram, from its version field.
@@ -207,7 +207,7 @@ pub struct Record {
 }
 
 /// Counters of one interface at one moment; `None` where the device gives none.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InterfaceCounters {
     /// The exporter.
     pub exporter: ExporterId,

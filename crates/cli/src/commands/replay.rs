@@ -46,7 +46,7 @@ impl Replay {
             replaying.file(file, &mut publisher)?;
         }
         let delta = replaying.worker.take(replaying.now_us, 0);
-        publisher.merge(delta, replaying.now_us);
+        publisher.merge(0, delta, replaying.now_us);
         publisher.finish(replaying.now_us).map_err(Failure::failed)?;
         let seen = replaying.worker.resolver().seen();
         write_seen(&self.data, &seen)
@@ -107,7 +107,7 @@ impl Replaying {
     fn hand_over(&mut self, second_us: i64, publisher: &mut Publisher) -> Result<(), Failure> {
         if self.now_us != i64::MIN {
             let delta = self.worker.take(second_us, 0);
-            publisher.merge(delta, second_us);
+            publisher.merge(0, delta, second_us);
             publisher.advance(second_us).map_err(Failure::failed)?;
         }
         self.now_us = second_us;

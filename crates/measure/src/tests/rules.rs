@@ -7,7 +7,7 @@ fn finished(records: &[(u32, View, Record)], received_s: i64) -> Published {
     for (link, view, record) in records {
         worker.record(*link, *view, record.clone());
     }
-    owner.merge(worker.take(), at(received_s));
+    owner.merge(0, worker.take(), at(received_s));
     published.take(owner.finish(at(received_s)));
     published
 }
@@ -114,7 +114,7 @@ fn windows_come_when_mature_again_when_revised_and_late_bytes_are_counted() {
             10 | 200 | 1_400 => worker.record(0, View::OwnPort, flow(5, 5, 6_000, 0, 1)),
             _ => worker.record(1, View::OwnPort, flow(second, second, 100, 0, 1)),
         }
-        owner.merge(worker.take(), at(second));
+        owner.merge(0, worker.take(), at(second));
         for publication in owner.advance(at(second)) {
             let Rows::Links(rows) = &publication.rows else { continue };
             let rows = rows.iter().filter(|row| &*row.connection == "one" && &*row.direction == "to_microsoft");
@@ -147,7 +147,7 @@ fn the_rest_of_many_tags_is_one_row_and_totals_stay_exact() {
     for (port, bytes) in [(443, 5_000), (80, 3_000), (443, 100)] {
         worker.record(0, View::OwnPort, Record { destination_port: port, ..flow(10, 10, bytes, 0, 1) });
     }
-    owner.merge(worker.take(), at(10));
+    owner.merge(0, worker.take(), at(10));
     published.take(owner.finish(at(10)));
     let traffic: Vec<_> =
         published.traffic().iter().map(|row| (row.service.clone().unwrap().to_string(), row.bytes_exported)).collect();
@@ -175,9 +175,9 @@ fn windows_that_an_earlier_run_has_published_are_left_alone() {
     for seconds in [100, 170, 190, 250] {
         worker.record(0, View::OwnPort, flow(seconds, seconds, 982, 1, 1));
     }
-    owner.merge(worker.take(), at(250));
-    assert_eq!(owner.late_records(), 2);
+    owner.merge(0, worker.take(), at(250));
     published.take(owner.finish(at(250)));
+    assert_eq!(owner.late_records(), 2);
     let mut rows: Vec<_> = published.links().iter().filter(|row| row.samples > 0).map(|row| row.window_start.0).collect();
     rows.sort_unstable();
     assert_eq!(rows, [at(180), at(240)]);

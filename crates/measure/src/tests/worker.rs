@@ -42,6 +42,7 @@ fn run(events: &[Event], workers: usize, is_reversed: bool, stop_at: Option<i64>
             let saved = postcard::to_allocvec(owner.state()).unwrap();
             let state: OwnerState = postcard::from_bytes(&saved).unwrap();
             owner = Owner::resume(settings.clone(), state);
+            fleet = (0..workers).map(|_| Worker::new()).collect();
         }
         for event in events.iter().filter(|event| event.second == second) {
             fleet[event.worker % workers].record(event.link, event.view, event.record.clone());
@@ -56,10 +57,11 @@ fn run(events: &[Event], workers: usize, is_reversed: bool, stop_at: Option<i64>
             }
             delta.health.retain(|health| health.exporter.0 as usize % workers == index);
         }
+        let mut deltas: Vec<(usize, Delta)> = deltas.into_iter().enumerate().collect();
         if is_reversed {
             deltas.reverse();
         }
-        deltas.into_iter().for_each(|delta| owner.merge(delta, at(second)));
+        deltas.into_iter().for_each(|(worker, delta)| owner.merge(worker, delta, at(second)));
         published.take(owner.advance(at(second)));
     }
     published.take(owner.finish(at(1_000)));
