@@ -53,22 +53,31 @@ pub(crate) fn build(
         (true, 1) => Metering::Egress,
         _ => Metering::Unstated,
     };
-    // RFC 7270, section 4.12: the two upper bits are the status, 2 is dropped.
-    let status = values.get(Slot::ForwardingStatus) as u8;
-    record.is_dropped = slots.has(Slot::ForwardingStatus) && (status >> 6 == 2 || status == 2);
+    record.is_dropped = is_dropped(values.get(Slot::ForwardingStatus) as u8);
     volume(slots, values, texts, record)?;
     let is_empty = record.bytes == 0 && record.packets == 0;
     if record.source.is_unknown() && record.destination.is_unknown() {
         return Err(if is_empty && record.protocol == 0 { NoRecord::ZeroRecord } else { NoRecord::NoAddress });
     }
-    // No packet is shorter than a byte, nor longer than packets get.
-    let is_long = record.packets > 0 && record.bytes / record.packets > packet_bytes_most;
-    if record.bytes > 0 && record.packets > record.bytes || is_long {
+    if is_implausible(record, packet_bytes_most) {
         return Err(NoRecord::Implausible);
     }
     let (start_us, end_us, source) = times(slots, values, message, clock);
     (record.start_us, record.end_us, record.time_source) = message.correction.event(start_us, end_us, source);
     Ok(())
+}
+
+/// Whether a forwarding status says so (RFC 7270, section 4.12: the two upper bits are the status, 2 is dropped).
+pub(crate) fn is_dropped(status: u8) -> bool {
+    status >> 6 == 2 || status == 2
+}
+
+/// Whether packets are shorter than a byte, or longer than packets get.
+#[inline]
+pub(crate) fn is_implausible(record: &Record, packet_bytes_most: u64) -> bool {
+    let too_long = packet_bytes_most.saturating_add(1).checked_mul(record.packets);
+    let is_long = record.packets > 0 && too_long.is_some_and(|bytes| record.bytes >= bytes);
+    record.bytes > 0 && record.packets > record.bytes || is_long
 }
 
 fn addresses(slots: SlotSet, values: &Values, record: &mut Record) {
@@ -110,16 +119,21 @@ pub(crate) fn is_v4(slots: SlotSet, values: &Values) -> bool {
     }
 }
 
-fn mac(bits: u64) -> Mac {
+#[inline]
+pub(crate) fn mac(bits: u64) -> Mac {
     let [_, _, a, b, c, d, e, f] = bits.to_be_bytes();
     Mac([a, b, c, d, e, f])
 }
 
 fn interfaces(values: &Values, record: &mut Record) {
-    // An all-ones index of devices that have none is no interface.
-    let index = |value: u64| if value >= u64::from(u32::MAX) { 0 } else { value as u32 };
-    record.input = index(values.either(Slot::Input, Slot::PhysicalInput));
-    record.output = index(values.either(Slot::Output, Slot::PhysicalOutput));
+    record.input = interface(values.either(Slot::Input, Slot::PhysicalInput));
+    record.output = interface(values.either(Slot::Output, Slot::PhysicalOutput));
+}
+
+/// An index; the all-ones of devices that have none is no interface.
+#[inline]
+pub(crate) fn interface(value: u64) -> u32 {
+    if value >= u64::from(u32::MAX) { 0 } else { value as u32 }
 }
 
 /// Bytes and packets: deltas, else what left, else totals (CN-01); of a packet section the packet.
@@ -163,13 +177,7 @@ fn times(slots: SlotSet, values: &Values, message: &Message, clock: &mut Clock) 
     let milliseconds = |slot: Slot| (values.get(slot) as i64).saturating_mul(1_000);
     let seconds = |slot: Slot| values.get(slot) as i64 * 1_000_000;
     let pair = |start: i64, end: i64, source: TimeSource| {
-        let (start, end) = if start == 0 {
-            (end, end)
-        } else if end == 0 {
-            (start, start)
-        } else {
-            (start, end)
-        };
+        let (start, end) = both(start, end);
         (start.min(end), end, source)
     };
     let has = |start: Slot, end: Slot| values.get(start) != 0 || values.get(end) != 0;
@@ -206,6 +214,16 @@ fn times(slots: SlotSet, values: &Values, message: &Message, clock: &mut Clock) 
     (message.export_us, message.export_us, TimeSource::Export)
 }
 
+/// Two times of which one may be missing: it is as the other then.
+#[inline]
+pub(crate) fn both(start: i64, end: i64) -> (i64, i64) {
+    match (start, end) {
+        (0, end) => (end, end),
+        (start, 0) => (start, start),
+        both => both,
+    }
+}
+
 /// Elements 21 and 22, by the uptime in the header, element 160, or a learned start.
 fn uptimes(slots: SlotSet, values: &Values, message: &Message, clock: &mut Clock) -> (i64, i64, TimeSource) {
     let last = values.either(Slot::LastUptime, Slot::FirstUptime) as u32;
@@ -225,6 +243,7 @@ fn uptimes(slots: SlotSet, values: &Values, message: &Message, clock: &mut Clock
 }
 
 /// A time given as uptime, by a header that gives both; right across the wrap after 49.7 days.
+#[inline]
 pub(crate) fn by_uptime(export_us: i64, uptime_ms: u32, at_ms: u32) -> i64 {
     export_us.saturating_sub(i64::from(uptime_ms.wrapping_sub(at_ms) as i32) * 1_000)
 }

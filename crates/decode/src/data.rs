@@ -7,6 +7,7 @@ use model::{Batch, Record, Sampling};
 
 use crate::Decoder;
 use crate::build::{self, Message, NoRecord, is_v4, record_sampling, reverse};
+use crate::columns::Columns;
 use crate::fields::{Slot, SlotSet, Values};
 use crate::held::HeldSet;
 use crate::plan::{Plan, Texts};
@@ -90,6 +91,9 @@ impl Decoder {
         batch: &mut Batch,
     ) -> SetOutcome {
         let &Set { domain: index, plan, is_options, .. } = set;
+        if let Some(columns) = plan.columns.as_ref().filter(|columns| !is_options && !self.is_summary && columns.fits(message)) {
+            return self.plain_records(set, columns, body, message, budget, batch);
+        }
         let mut outcome = SetOutcome::default();
         let mut values = self.values.take().unwrap_or_default();
         let mut tally = Tally::default();
@@ -126,6 +130,53 @@ impl Decoder {
         outcome
     }
 
+    /// The records of a plain template, column by column.
+    fn plain_records(
+        &mut self,
+        set: &Set<'_>,
+        columns: &Columns,
+        body: &[u8],
+        message: &Message,
+        budget: &mut usize,
+        batch: &mut Batch,
+    ) -> SetOutcome {
+        let stride = set.plan.record_bytes;
+        let (count, first) = ((body.len() / stride).min(*budget), batch.records.len());
+        steps::count(count * set.plan.slots.len());
+        let is_over = count < body.len() / stride;
+        *budget -= count;
+        let domain = &self.domains[set.domain];
+        let exporter = &self.exporters[domain.exporter];
+        let blank = Record { exporter: exporter.id, domain: domain.number, ..Record::default() };
+        batch.records.resize(first + count, blank);
+        columns.read(body, &mut batch.records[first..]);
+        let (mut tally, mut refused, mut kept) = (Tally::default(), Vec::new(), first);
+        for (place, bytes) in (first..first + count).zip(body.chunks_exact(stride)) {
+            let record = &mut batch.records[place];
+            if let Err(reason) = columns.finish(message, self.settings.packet_bytes, record) {
+                refused.push(reason);
+                continue;
+            }
+            let stated = tally.sampling.find(set.id, columns.sampler(bytes), &exporter.samplers, record);
+            record.sampling = exporter.rules.apply(record, stated);
+            tally.add(record);
+            if kept < place {
+                batch.records.swap(kept, place);
+            }
+            kept += 1;
+        }
+        batch.records.truncate(kept);
+        refused.into_iter().for_each(|reason| self.refuse_record(set.domain, reason));
+        self.settle(set.domain, &tally, message.received_us);
+        let counts = &mut self.domains[set.domain].counts;
+        if is_over {
+            counts.refuse("records_over_limit", 1);
+        } else if body[count * stride..].iter().any(|byte| *byte != 0) {
+            counts.refuse("nonzero_padding", 1);
+        }
+        SetOutcome { records: count as u32, is_undecodable: is_over }
+    }
+
     /// Makes a record in place, at the end of the batch; one that is refused is taken off again.
     #[inline]
     fn data_record(
@@ -156,7 +207,14 @@ impl Decoder {
             batch.records.pop();
             return self.refuse_record(set.domain, reason);
         }
-        let stated = tally.sampling.find(set, values, &exporter.samplers, record);
+        let stated = match record_sampling(slots, values) {
+            stated if stated.is_known() => stated,
+            _ => {
+                let is_named = slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId);
+                let sampler = is_named.then(|| values.either(Slot::SamplerId, Slot::SelectorId));
+                tally.sampling.find(set.id, sampler, &exporter.samplers, record)
+            }
+        };
         record.sampling = exporter.rules.apply(record, stated);
         tally.add(record);
         if let Some(reversed) = reverse(slots, values, record) {
@@ -244,16 +302,14 @@ struct SamplingMemo {
 }
 
 impl SamplingMemo {
-    /// What the exporter says of a record's rate: its own elements, its sampler, its scope.
+    /// What the exporter told of the rate of a record that does not tell it itself: that of the sampler
+    /// which it names, else of its scope.
     #[inline]
-    fn find(&mut self, set: &Set<'_>, values: &Values, samplers: &Samplers, record: &Record) -> Sampling {
-        let slots = set.plan.slots;
-        let stated = record_sampling(slots, values);
-        if stated.is_known() || samplers.is_empty() {
-            return stated;
+    fn find(&mut self, template: u16, sampler: Option<u64>, samplers: &Samplers, record: &Record) -> Sampling {
+        if samplers.is_empty() {
+            return Sampling::default();
         }
-        if slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId) {
-            let id = values.either(Slot::SamplerId, Slot::SelectorId);
+        if let Some(id) = sampler {
             let found = match self.by_id {
                 Some((of, found)) if of == id => found,
                 _ => samplers.by_id(record.domain, id),
@@ -266,7 +322,7 @@ impl SamplingMemo {
         let interfaces = [record.input, record.output];
         let found = match self.by_scope {
             Some((of, found)) if of == interfaces => found,
-            _ => samplers.by_scope(record.domain, set.id, record.input, record.output),
+            _ => samplers.by_scope(record.domain, template, record.input, record.output),
         };
         self.by_scope = Some((interfaces, found));
         found

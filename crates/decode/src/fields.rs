@@ -51,6 +51,21 @@ impl SlotSet {
         self.0 & others.0 != 0
     }
 
+    /// How many slots it has.
+    pub(crate) fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    #[inline]
+    pub(crate) fn has_all(self, others: SlotSet) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    #[inline]
+    pub(crate) fn is_within(self, others: SlotSet) -> bool {
+        self.0 & !others.0 == 0
+    }
+
     pub(crate) fn insert(&mut self, slot: Slot) {
         self.0 |= 1 << slot as u8;
     }

@@ -14,6 +14,7 @@
 
 mod build;
 mod clock;
+mod columns;
 mod data;
 mod decoder;
 mod domain;

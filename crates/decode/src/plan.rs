@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::columns::Columns;
 use crate::fields::{Slot, SlotSet, Values, is_length_valid, slot};
 use crate::steps;
 
@@ -76,6 +77,8 @@ pub(crate) struct Plan {
     section: Option<(Text, Section)>,
     /// The field with an interface's name (82, else 83).
     name: Option<Text>,
+    /// The quicker way to read it, where it is plain.
+    pub(crate) columns: Option<Columns>,
     pub(crate) slots: SlotSet,
     /// Least bytes of a record; variable-length fields take 1.
     pub(crate) record_bytes: usize,
@@ -96,7 +99,16 @@ impl Plan {
             let place = plan.place(field)?;
             plan.add(field, place);
         }
+        if plan.has_one_segment() && plan.section.is_none() {
+            let loads = plan.loads.iter().map(|load| (usize::from(load.place.at), load.length(), load.slot));
+            plan.columns = Columns::compile(plan.record_bytes, loads, plan.slots);
+        }
         (plan.record_bytes > 0).then_some(plan)
+    }
+
+    /// Whether all its fields are of fixed length.
+    fn has_one_segment(&self) -> bool {
+        self.segments.len() == 1 && self.segments[0] != VARIABLE
     }
 
     /// Makes room for a field.
@@ -151,7 +163,7 @@ impl Plan {
     #[inline]
     pub(crate) fn read<'a>(&self, bytes: &'a [u8], values: &mut Values) -> Option<(usize, Texts<'a>)> {
         steps::count(1 + self.loads.len());
-        if self.segments.len() > 1 || self.segments.first() == Some(&VARIABLE) {
+        if !self.has_one_segment() {
             return self.walk(bytes, values);
         }
         let record = bytes.get(..self.record_bytes)?;

@@ -191,7 +191,7 @@ pub(crate) struct Cells {
     prefixes_in_order: Vec<Prefix>,
     hashing: DefaultHashBuilder,
     /// Additions that wait: done together, so that the processor overlaps their waits for memory.
-    waiting: Vec<(u64, CellKey, Sums)>,
+    waiting: Vec<Waiting>,
     /// A sum of no meaning: without it the reading ahead would be left out.
     read_ahead: u32,
     first_window_us: Option<i64>,
@@ -199,6 +199,13 @@ pub(crate) struct Cells {
     most: usize,
     /// Records that were folded into `other` for want of cells.
     pub(crate) folded: u64,
+}
+
+/// What is to be added to the cells of both ends.
+#[derive(Clone, Copy)]
+struct Waiting {
+    ends: [(u64, CellKey); 2],
+    sums: Sums,
 }
 
 /// A cell that a report tells of for the first time.
@@ -260,11 +267,14 @@ impl Cells {
         }
     }
 
-    /// Adds to the cell of `key` in the window; [`Cells::settle`] does it.
+    /// Adds to the cells of both ends in the window; [`Cells::settle`] does it.
     #[inline]
-    pub(crate) fn add(&mut self, key: CellKey, window_us: i64, sums: &Sums) {
-        let key = key.in_window(window_us);
-        self.waiting.push((self.hashing.hash_one(key), key, *sums));
+    pub(crate) fn add(&mut self, ends: [CellKey; 2], window_us: i64, sums: &Sums) {
+        let ends = ends.map(|key| {
+            let key = key.in_window(window_us);
+            (self.hashing.hash_one(key), key)
+        });
+        self.waiting.push(Waiting { ends, sums: *sums });
     }
 
     /// Does the additions that wait.
@@ -273,11 +283,15 @@ impl Cells {
         let mask = self.slots.len() - 1;
         // Nothing hangs on what is read here, so the processor reads many cells at a time; the next
         // loop finds them in the cache.
-        for (hash, ..) in &waiting {
-            self.read_ahead = self.read_ahead.wrapping_add(self.slots[*hash as usize & mask].number);
+        let mut read_ahead = self.read_ahead;
+        for (hash, _) in waiting.iter().flat_map(|waiting| waiting.ends) {
+            read_ahead = read_ahead.wrapping_add(self.slots[hash as usize & mask].number);
         }
-        for (hash, key, sums) in &waiting {
-            self.count(*hash, *key, sums);
+        self.read_ahead = read_ahead;
+        for Waiting { ends, sums } in &waiting {
+            for (hash, key) in ends {
+                self.count(*hash, *key, sums);
+            }
         }
         waiting.clear();
         self.waiting = waiting;
@@ -408,7 +422,7 @@ mod tests {
         let check = |place: u32, address: &str, mask: u8, expected: Option<&str>| {
             let mut cells = Cells::new(16);
             let key = key(&mut cells, place, address, mask);
-            cells.add(key, 0, &SUMS);
+            cells.add([key; 2], 0, &SUMS);
             let opened = cells.take().opened[0];
             assert_eq!(opened.prefix.map(|prefix| prefix.to_string()).as_deref(), expected);
             assert_eq!((opened.key.place(), opened.key.lane(), opened.key.asn()), (place, 1, 64_500));
@@ -426,11 +440,11 @@ mod tests {
         for report in 0..3_u64 {
             for place in 1..3_000 {
                 let key = key(&mut cells, place, "192.0.2.1", 0);
-                (0..=report).for_each(|_| cells.add(key, -DETAIL_WINDOW_US, &SUMS));
+                (0..=report).for_each(|_| cells.add([key; 2], -DETAIL_WINDOW_US, &SUMS));
             }
             let Counted { opened, sums } = cells.take();
             assert_eq!((opened.len(), sums.len()), (if report == 0 { 2_999 } else { 0 }, 2_999));
-            assert!(sums.iter().all(|(number, sums)| *number < 2_999 && sums.bytes == report + 1));
+            assert!(sums.iter().all(|(number, sums)| *number < 2_999 && sums.bytes == 2 * (report + 1)));
         }
         assert!(cells.take().sums.is_empty());
         assert_eq!(cells.last_window_us(), -DETAIL_WINDOW_US);
@@ -442,29 +456,31 @@ mod tests {
         for window in 0..8 {
             for place in 1..100 {
                 let key = key(&mut cells, place, "192.0.2.1", 0);
-                cells.add(key, window * DETAIL_WINDOW_US, &SUMS);
+                cells.add([key; 2], window * DETAIL_WINDOW_US, &SUMS);
                 cells.settle();
             }
         }
         assert!(cells.folded > 700);
         let Counted { opened, sums } = cells.take();
         assert!(opened.len() <= 19, "{}", opened.len());
-        assert_eq!(sums.iter().map(|(_, sums)| sums.bytes).sum::<u64>(), 8 * 99);
+        assert_eq!(sums.iter().map(|(_, sums)| sums.bytes).sum::<u64>(), 2 * 8 * 99);
         assert!(opened.iter().any(|opened| opened.key.is_other()));
     }
 
     #[test]
     fn what_is_too_large_for_a_cell_is_counted_all_the_same() {
         let mut cells = Cells::new(16);
-        let key = key(&mut cells, 1, "192.0.2.1", 0);
+        let first = key(&mut cells, 1, "192.0.2.1", 0);
         let large = Sums { bytes: u64::MAX - 2, squares: 1 << 80, ..SUMS };
+        let second = key(&mut cells, 2, "192.0.2.1", 0);
         for sums in [SUMS, large, SUMS, SUMS] {
-            cells.add(key, -DETAIL_WINDOW_US, &sums);
+            cells.add([first, second], -DETAIL_WINDOW_US, &sums);
         }
         let mut total = Sums::default();
         for (number, sums) in cells.take().sums {
-            assert_eq!(number, 0);
-            total.add(&sums);
+            if number == 0 {
+                total.add(&sums);
+            }
         }
         assert_eq!(total, Sums { bytes: u64::MAX, packets: 4, records: 4, squares: (1 << 80) + 3, spread_squares: 4 });
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use model::link::{Directory, LinkPlacement, PortPlacement};
+use model::link::Directory;
 use model::tag::TagNames;
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US};
-use model::{Address, Attribution, Batch, Direction, ExporterHealth, ExporterId, Fact, MatchedBy, Placements, Record};
+use model::{Address, Attribution, Batch, Direction, ExporterHealth, ExporterId, Fact, Placements, Record};
 
 use crate::cell::{Cells, End};
 use crate::delta::{Delta, DeltaLosses, PlacedCounters};
-use crate::lane::{Lane, Lanes, NOWHERE};
+use crate::lane::{Lane, Lanes};
 use crate::scale::Scale;
 use crate::settings::MeasureSettings;
 use crate::spread::{Parts, spread};
@@ -81,15 +81,26 @@ impl Deltas {
                 self.counters.push(PlacedCounters { port, is_member, counters: counters.clone() });
             }
         }
-        // Both lists go by record: side by side, a record is prepared once.
-        let (mut links, mut ports) = (&placements.links[..], &placements.ports[..]);
-        while let Some(index) = first_record(links, ports) {
-            let (of_links, other_links) = links.split_at(links.iter().take_while(|link| link.record == index).count());
-            let (of_ports, other_ports) = ports.split_at(ports.iter().take_while(|port| port.record == index).count());
-            (links, ports) = (other_links, other_ports);
-            if let (Some(record), Some(attribution)) = (batch.records.get(index as usize), attributions.get(index as usize)) {
-                self.prepare(index, record);
-                self.count(record, attribution, of_links, of_ports);
+        let mut counted_on_link = None;
+        for placement in &placements.records {
+            let index = placement.record as usize;
+            let (Some(record), Some(attribution)) = (batch.records.get(index), attributions.get(index)) else { continue };
+            self.prepare(placement.record, record);
+            let lane = self.lanes.lane(Lane {
+                link: placement.link,
+                port: placement.port,
+                exporter: record.exporter.0,
+                scale: self.prepared.scale,
+                direction: placement.direction,
+                view: placement.view,
+                matched_by: placement.matched_by,
+                is_through: placement.is_through,
+            });
+            let is_first = placement.is_on_link() && counted_on_link != Some(placement.record);
+            self.add_to_lane(lane, is_first && !record.is_reverse);
+            if placement.is_on_link() {
+                counted_on_link = Some(placement.record);
+                self.add_to_cells(lane, placement.direction, record, attribution);
             }
         }
         self.cells.settle();
@@ -168,42 +179,6 @@ impl Deltas {
         self.exporters[place] = Some(address);
     }
 
-    /// Counts a record that is prepared where it was placed: on each link with its port, and on the ports that are left.
-    #[inline]
-    fn count(&mut self, record: &Record, attribution: &Attribution, links: &[LinkPlacement], ports: &[PortPlacement]) {
-        let mut counted_ports = 0_u32;
-        for (place, link) in links.iter().enumerate() {
-            let of_link = |port: &PortPlacement| port.direction == link.direction && port.view == link.view;
-            let port = ports.iter().position(of_link).filter(|port| counted_ports >> port & 1 == 0);
-            counted_ports |= port.map_or(0, |port| 1 << port);
-            let lane = self.lanes.lane(Lane {
-                link: link.link,
-                port: port.map_or(NOWHERE, |port| ports[port].port),
-                exporter: record.exporter.0,
-                scale: self.prepared.scale,
-                direction: link.direction,
-                view: link.view,
-                matched_by: link.matched_by,
-                is_through: link.is_through,
-            });
-            self.add_to_lane(lane, place == 0 && !record.is_reverse);
-            self.add_to_cells(lane, link.direction, record, attribution);
-        }
-        for (_, port) in ports.iter().enumerate().filter(|(place, _)| counted_ports >> place & 1 == 0) {
-            let lane = self.lanes.lane(Lane {
-                link: NOWHERE,
-                port: port.port,
-                exporter: record.exporter.0,
-                scale: self.prepared.scale,
-                direction: port.direction,
-                view: port.view,
-                matched_by: MatchedBy::Unresolved,
-                is_through: false,
-            });
-            self.add_to_lane(lane, false);
-        }
-    }
-
     #[inline]
     fn add_to_lane(&mut self, lane: u32, is_in_ledger: bool) {
         let prepared = &self.prepared;
@@ -228,11 +203,10 @@ impl Deltas {
             Direction::ToMicrosoft => (source, destination),
             Direction::FromMicrosoft => (destination, source),
         };
-        for (end, (side, address, mask)) in [(End::Customer, ours), (End::Microsoft, microsoft)] {
-            let key = self.cells.key(lane, end, side, address, mask);
-            for (window_us, sums) in &self.prepared.windows {
-                self.cells.add(key, *window_us, sums);
-            }
+        let ends = [(End::Customer, ours), (End::Microsoft, microsoft)]
+            .map(|(end, (side, address, mask))| self.cells.key(lane, end, side, address, mask));
+        for (window_us, sums) in &self.prepared.windows {
+            self.cells.add(ends, *window_us, sums);
         }
     }
 
@@ -253,14 +227,5 @@ impl Deltas {
         let layers = Layers::of(record, prepared.scale);
         spread::<BIN_US>(&layers.link, start_us, end_us, &mut prepared.bins);
         spread::<DETAIL_WINDOW_US>(&layers.ip, start_us, end_us, &mut prepared.windows);
-    }
-}
-
-/// The first record that either list places.
-#[inline]
-fn first_record(links: &[LinkPlacement], ports: &[PortPlacement]) -> Option<u32> {
-    match (links.first(), ports.first()) {
-        (Some(link), Some(port)) => Some(link.record.min(port.record)),
-        (link, port) => link.map(|link| link.record).or(port.map(|port| port.record)),
     }
 }

@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 
 use hashbrown::HashMap;
 use model::time::BIN_US;
-use model::{Direction, MatchedBy, View};
+use model::{Direction, MatchedBy, Placement, View};
 
 use crate::scale::Scale;
 use crate::sums::{BinSums, Sums};
@@ -16,7 +16,7 @@ use crate::sums::{BinSums, Sums};
 /// Index that stands for the link or port `other`.
 pub(crate) const OTHER: u32 = u32::MAX;
 /// Index that stands for no link, or no port.
-pub(crate) const NOWHERE: u32 = u32::MAX - 1;
+pub(crate) const NOWHERE: u32 = Placement::NOWHERE;
 
 /// Records of one link, or port, or both, that are added up together; indexes are those of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

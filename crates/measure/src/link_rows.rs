@@ -74,7 +74,9 @@ impl Learned {
         let mut learned = Learned::default();
         for (way, (seen, here)) in seen {
             let is_alive = |view| here[view as usize] || owner.is_view_alive(way, view, to_us - WINDOW_US);
-            if let Some(view) = seen.best(is_alive) {
+            // Records may end where they have no bytes any more.
+            let ending = || VIEWS.into_iter().find(|view| here[*view as usize]);
+            if let Some(view) = seen.best(is_alive).or_else(ending) {
                 learned.views.insert(way, view);
             }
         }

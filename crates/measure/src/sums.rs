@@ -92,6 +92,9 @@ impl Layers {
             0 => record.bytes.div_ceil(ASSUMED_PACKET_BYTES).max(1),
             packets => packets,
         };
+        if record.frame_bytes == 0 && record.packets > 0 && ip.bytes < SMALL_BYTES {
+            return self.add_small_squares(packets, frame, record.is_packet_sample);
+        }
         let squares = divide(square(ip.bytes), packets);
         ip.squares = squares.min(SQUARES_MAX);
         let is_framed = record.frame_bytes == 0 && record.packets > 0 && link.bytes < u64::MAX;
@@ -107,6 +110,24 @@ impl Layers {
             // The sum of the squares of p sizes of mean m and variance v is expected to be (p m)² / p + (p − 1) v:
             // a lone packet's size is known, so nothing is added for it.
             ip.spread_squares = ip.squares - divide(ip.squares, packets);
+            link.spread_squares = ip.spread_squares;
+        }
+    }
+}
+
+/// Records of fewer bytes are squared in 64 bits, most of the time of all that there are.
+const SMALL_BYTES: u64 = 1 << 31;
+
+impl Layers {
+    /// As [`Layers::add_squares`], of packets without frame lengths, none shorter than a byte.
+    fn add_small_squares(&mut self, packets: u64, frame: u64, is_packet_sample: bool) {
+        let Layers { link, ip } = self;
+        let bytes = ip.bytes;
+        let squares = bytes * bytes / packets;
+        ip.squares = squares.into();
+        link.squares = u128::from(squares) + u128::from(2 * frame * bytes) + u128::from(frame * frame) * u128::from(packets);
+        if packets > 1 && !is_packet_sample {
+            ip.spread_squares = (squares - squares / packets).into();
             link.spread_squares = ip.spread_squares;
         }
     }

@@ -31,7 +31,7 @@ pub mod time;
 pub use address::{Address, Mac, Prefix};
 pub use health::ExporterHealth;
 pub use ledger::Ledger;
-pub use link::{Direction, Link, LinkPlacement, MatchedBy, Placements, Port, PortPlacement, Role, View};
+pub use link::{Direction, Link, MatchedBy, Placement, Placements, Port, Role, View};
 pub use record::{Batch, ExporterId, Fact, InterfaceCounters, Metering, Protocol, Record, Sampling, SamplingOrigin, TimeSource};
 pub use tables::{Publication, Rows};
 pub use tag::{Attribution, Side, Tag, TagId};

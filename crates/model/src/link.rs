@@ -163,34 +163,38 @@ pub struct Port {
     pub members: Vec<Member>,
 }
 
-/// One record counted on one link.
+/// One record counted on a link, on the port of that leg, or on both.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LinkPlacement {
+pub struct Placement {
     /// Index of the record in its batch.
     pub record: u32,
-    /// Index of the link in the resolver's list of links.
+    /// Index of the link in the resolver's directory, or [`Placement::NOWHERE`]; Microsoft's traffic only.
     pub link: u32,
-    /// Direction on that link.
+    /// Index of the port in the resolver's directory, or [`Placement::NOWHERE`]; all traffic.
+    pub port: u32,
+    /// `FromMicrosoft` for what enters, `ToMicrosoft` for what leaves.
     pub direction: Direction,
     /// From where the record saw it.
     pub view: View,
-    /// By what it was matched.
+    /// By what the link was matched.
     pub matched_by: MatchedBy,
     /// Both ends are Microsoft's.
     pub is_through: bool,
 }
 
-/// One record counted on one port, Microsoft's or not.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PortPlacement {
-    /// Index of the record in its batch.
-    pub record: u32,
-    /// Index of the port in the resolver's list of ports.
-    pub port: u32,
-    /// `FromMicrosoft` for what enters the port, `ToMicrosoft` for what leaves it.
-    pub direction: Direction,
-    /// From where the record saw it.
-    pub view: View,
+impl Placement {
+    /// Index that stands for no link, or no port.
+    pub const NOWHERE: u32 = u32::MAX - 1;
+
+    /// Whether it counts on a link.
+    pub const fn is_on_link(&self) -> bool {
+        self.link != Placement::NOWHERE
+    }
+
+    /// Whether it counts on a port.
+    pub const fn is_on_port(&self) -> bool {
+        self.port != Placement::NOWHERE
+    }
 }
 
 /// Counters of one interface, placed on its port.
@@ -207,10 +211,8 @@ pub struct CounterPlacement {
 /// Where the records and counters of a batch count; the caller owns it and uses it again.
 #[derive(Clone, Debug, Default)]
 pub struct Placements {
-    /// Records on links.
-    pub links: Vec<LinkPlacement>,
-    /// Records on ports.
-    pub ports: Vec<PortPlacement>,
+    /// Records on links and ports, in the order of the records.
+    pub records: Vec<Placement>,
     /// Counters on ports.
     pub counters: Vec<CounterPlacement>,
 }
@@ -218,8 +220,7 @@ pub struct Placements {
 impl Placements {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
-        self.links.clear();
-        self.ports.clear();
+        self.records.clear();
         self.counters.clear();
     }
 }
@@ -227,8 +228,8 @@ impl Placements {
 /// The links and ports of a resolver, by their index; grows at the end only.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    /// Links by [`LinkPlacement::link`].
+    /// Links by [`Placement::link`].
     pub links: Vec<Arc<Link>>,
-    /// Ports by [`PortPlacement::port`].
+    /// Ports by [`Placement::port`].
     pub ports: Vec<Arc<Port>>,
 }

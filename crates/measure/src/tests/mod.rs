@@ -5,7 +5,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use model::link::{Directory, LinkPlacement, PortPlacement};
+use model::link::{Directory, Placement};
 use model::tables::{ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use model::tag::{OwnPrefix, Place, TagNames};
 use model::time::SECOND_US;
@@ -110,10 +110,8 @@ impl Worker {
         let customer = Side { tag: TagId::NONE, place: 3, asn: 64_500 };
         self.attributions.push(Attribution { source: customer, destination: Side { tag: TagId(tag), place: tag, asn: 8_075 } });
         let (direction, matched_by) = (Direction::ToMicrosoft, MatchedBy::Interface);
-        self.placements.links.push(LinkPlacement { record: index, link, direction, view, matched_by, is_through: false });
-        if view == View::OwnPort {
-            self.placements.ports.push(PortPlacement { record: index, port: link, direction, view });
-        }
+        let port = if view == View::OwnPort { link } else { Placement::NOWHERE };
+        self.placements.records.push(Placement { record: index, link, port, direction, view, matched_by, is_through: false });
         self.batch.records.push(record);
     }
 

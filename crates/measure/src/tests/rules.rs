@@ -184,3 +184,16 @@ fn windows_that_an_earlier_run_has_published_are_left_alone() {
     // The window of five minutes was not published yet: it has all that came since.
     assert_eq!(published.traffic().iter().map(|row| row.records).sum::<i64>(), 4);
 }
+
+#[test]
+fn a_record_whose_bytes_lie_before_its_window_keeps_its_row() {
+    // Its last packet stands at the very start of a detail window; the one with its bytes is closed and gone when rows are due.
+    let settings = MeasureSettings { revision_seconds_least: 300, ..MeasureSettings::default() };
+    let (mut worker, mut owner, mut published) = (Worker::new(), Owner::new(settings), Published::default());
+    worker.record(0, View::OwnPort, flow(299, 300, 1, 1, 1));
+    for second in 300..1_000 {
+        owner.merge(0, worker.take(), at(second));
+        published.take(owner.advance(at(second)));
+    }
+    assert_eq!(published.traffic().iter().map(|row| (row.records, row.bytes_exported)).collect::<Vec<_>>(), [(0, 1), (1, 0)]);
+}

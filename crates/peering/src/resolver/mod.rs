@@ -16,10 +16,7 @@ use hashbrown::HashMap;
 use model::ledger::RecordRefusal;
 use model::link::{CounterPlacement, Directory};
 use model::tag::TagNames;
-use model::{
-    Address, Attribution, Batch, Direction, Ledger, LinkPlacement, MatchedBy, Metering, Placements, PortPlacement, Record, Side,
-    View,
-};
+use model::{Address, Attribution, Batch, Direction, Ledger, MatchedBy, Metering, Placement, Placements, Record, Side, View};
 
 use self::exporter::{ABSENT, ExporterState};
 use self::selector::FarEnd;
@@ -191,39 +188,37 @@ impl Resolver {
                 place.view = no_better_than_other_port(place.view);
             }
         }
-        if let Some(place) = entered {
-            self.count(exporter, link_placement(index, place, Direction::FromMicrosoft, ends), record, attribution, placements);
-        }
-        if let Some(place) = left {
-            self.count(exporter, link_placement(index, place, Direction::ToMicrosoft, ends), record, attribution, placements);
-        }
-        // Only now, for the link of an interface comes with its port.
-        let slots = &self.exporters[exporter].slots;
-        let (input_port, output_port) = (slots[input].port, slots[output].port);
-        if input_port != NONE {
-            let direction = Direction::FromMicrosoft;
-            placements.ports.push(PortPlacement { record: index, port: input_port, direction, view: views.0 });
-        }
-        if output_port != NONE {
-            let direction = Direction::ToMicrosoft;
-            placements.ports.push(PortPlacement { record: index, port: output_port, direction, view: views.1 });
+        for (place, slot, view, direction) in
+            [(entered, input, views.0, Direction::FromMicrosoft), (left, output, views.1, Direction::ToMicrosoft)]
+        {
+            // Only now, for the link of an interface comes with its port.
+            let port = self.exporters[exporter].slots[slot].port;
+            let port = Placement {
+                record: index,
+                link: Placement::NOWHERE,
+                port: if port == NONE { Placement::NOWHERE } else { port },
+                direction,
+                view,
+                matched_by: MatchedBy::Unresolved,
+                is_through: ends.is_through,
+            };
+            let mut is_port_counted = !port.is_on_port();
+            if let Some(Place { link, view, matched_by }) = place {
+                let on_link = Placement { link, view, matched_by, ..port };
+                is_port_counted |= view == port.view;
+                placements.records.push(if is_port_counted {
+                    on_link
+                } else {
+                    Placement { port: Placement::NOWHERE, ..on_link }
+                });
+                self.link_records[link as usize][direction as usize] += 1;
+                self.note_express_route(exporter, link, record, attribution);
+            }
+            if !is_port_counted {
+                placements.records.push(port);
+            }
         }
         entered.is_some() || left.is_some()
-    }
-
-    #[inline]
-    fn count(
-        &mut self,
-        exporter: usize,
-        placement: LinkPlacement,
-        record: &Record,
-        attribution: &Attribution,
-        placements: &mut Placements,
-    ) {
-        placements.links.push(placement);
-        let link = placement.link;
-        self.link_records[link as usize][placement.direction as usize] += 1;
-        self.note_express_route(exporter, link, record, attribution);
     }
 
     /// Where the leg over the input interface counts: it comes from Microsoft.
@@ -452,12 +447,6 @@ fn view_at(metering: Metering, own: Metering) -> View {
         metering if metering == own => View::OwnPort,
         _ => View::OtherPort,
     }
-}
-
-#[inline]
-fn link_placement(record: u32, place: Place, direction: Direction, ends: Ends) -> LinkPlacement {
-    let Place { link, view, matched_by } = place;
-    LinkPlacement { record, link, direction, view, matched_by, is_through: ends.is_through }
 }
 
 fn no_better_than_other_port(view: View) -> View {

@@ -134,23 +134,31 @@ impl Bench {
         self.resolver.resolve(&batch, &names, &attributions, &mut self.placements, &mut self.ledger);
     }
 
+    fn on_links(&self) -> impl Iterator<Item = &Placement> {
+        self.placements.records.iter().filter(|placement| placement.is_on_link())
+    }
+
+    fn on_ports(&self) -> impl Iterator<Item = &Placement> {
+        self.placements.records.iter().filter(|placement| placement.is_on_port())
+    }
+
     /// The placements as a person reads them: `LINK DIRECTION View MatchedBy [through]`.
     fn links(&self) -> Vec<String> {
         let directory = self.resolver.directory();
-        let shown = |placement: &LinkPlacement| {
+        let shown = |placement: &Placement| {
             let through = if placement.is_through { " through" } else { "" };
             let name = &directory.links[placement.link as usize].name;
             format!("{name} {} {:?} {}{through}", placement.direction.name(), placement.view, placement.matched_by.name())
         };
-        self.placements.links.iter().map(shown).collect()
+        self.on_links().map(shown).collect()
     }
 
     fn ports(&self) -> Vec<String> {
         let directory = self.resolver.directory();
-        let shown = |placement: &PortPlacement| {
+        let shown = |placement: &Placement| {
             format!("{} {} {:?}", directory.ports[placement.port as usize].name, placement.direction.name(), placement.view)
         };
-        self.placements.ports.iter().map(shown).collect()
+        self.on_ports().map(shown).collect()
     }
 }
 
@@ -352,7 +360,7 @@ fn the_ledger_has_each_record_once() {
     let ledger = &bench.ledger;
     assert_eq!((ledger.records_attributed, ledger.records_not_microsoft), (3, 1));
     assert_eq!(ledger.records_refused(RecordRefusal::Dropped), 1);
-    assert_eq!(bench.placements.links.len(), 3, "the reverse half has a placement of its own, dropped packets none");
+    assert_eq!(bench.on_links().count(), 3, "the reverse half has a placement of its own, dropped packets none");
 }
 
 #[test]
@@ -423,9 +431,9 @@ fn exact_twins_of_unsampled_flows_count_once() {
     };
     let mut bench = Bench::new(NETWORK, &[]);
     bench.resolve(&[flow.clone(), Record { start_us: 6, ..flow.clone() }, flow.clone()]);
-    let views: Vec<View> = bench.placements.links.iter().map(|placement| placement.view).collect();
+    let views: Vec<View> = bench.on_links().map(|placement| placement.view).collect();
     assert_eq!(views, [View::Unstated, View::Unstated, View::OtherPort]);
-    let views: Vec<View> = bench.placements.ports.iter().map(|placement| placement.view).collect();
+    let views: Vec<View> = bench.on_ports().map(|placement| placement.view).collect();
     assert_eq!(views, [View::Unstated, View::Unstated, View::OtherPort]);
     // Sampled flows, packet samples and records without times of their own have no exact twins.
     for other in [
@@ -434,7 +442,7 @@ fn exact_twins_of_unsampled_flows_count_once() {
         Record { time_source: TimeSource::Received, ..flow.clone() },
     ] {
         bench.resolve(&[other.clone(), other]);
-        assert!(bench.placements.links.iter().all(|placement| placement.view == View::Unstated));
+        assert!(bench.on_links().all(|placement| placement.view == View::Unstated));
     }
 }
 
@@ -541,7 +549,7 @@ proptest! {
         let ledger = &bench.ledger;
         let counted = ledger.records_attributed + ledger.records_not_microsoft + ledger.records_refused_total();
         prop_assert_eq!(counted, records.len() as u64);
-        let mut legs: Vec<_> = bench.placements.links.iter().map(|placement| (placement.record, placement.direction)).collect();
+        let mut legs: Vec<_> = bench.on_links().map(|placement| (placement.record, placement.direction)).collect();
         let all = legs.len();
         legs.sort();
         legs.dedup();
