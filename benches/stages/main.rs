@@ -14,7 +14,7 @@ use measured::Case;
 use simulate::scenario::WireProtocol;
 
 /// Rounds in which every subject of a case has its turn; the first warms up and does not count.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 11;
 
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();

@@ -11,6 +11,7 @@ use crate::encode::netflow5::Netflow5;
 use crate::encode::sflow::{DataSource, Sflow};
 use crate::encode::templated::Templated;
 use crate::load_flows::Flows;
+use crate::random::Random;
 use crate::record::{Datagram, DeviceClock};
 use crate::scenario::{Router, SamplingMethod, Scenario, ScenarioError, WireProtocol};
 
@@ -180,7 +181,18 @@ fn address_after(first: IpAddr, place: u32) -> Result<IpAddr, ScenarioError> {
     next.ok_or_else(|| ScenarioError(format!("load: there are fewer addresses after {first} than exporters")))
 }
 
-/// An exporter's datagrams; every record begins 5 s and ends 1 s before the datagram leaves.
+/// How long before its datagram leaves every record ends, milliseconds.
+const END_BEFORE_MS: u32 = 1_000;
+/// Mean of the flows' durations, and the active timeout that cuts them, milliseconds.
+const DURATION_MEAN_MS: f64 = 4_000.0;
+const ACTIVE_TIMEOUT_MS: f64 = 55_000.0;
+
+/// When a flow began and ended before its datagram leaves: durations scatter exponentially.
+fn before_ms(random: &mut Random) -> [u32; 2] {
+    [END_BEFORE_MS + random.exponential(DURATION_MEAN_MS).min(ACTIVE_TIMEOUT_MS) as u32, END_BEFORE_MS]
+}
+
+/// An exporter's datagrams; every record ends 1 s before the datagram leaves.
 fn ring(
     settings: &LoadSettings,
     address: IpAddr,
@@ -206,7 +218,8 @@ fn ring(
             let mut state = Vec::new();
             encoder.describe(now_us, &mut state);
             columns = Some([false, true].map(|is_v6| crate::encode::fields::columns(&router, is_v6)));
-            ring.templates = state.into_iter().next().map(|datagram| prepare(settings.protocol, datagram, None));
+            ring.templates =
+                state.into_iter().next().map(|datagram| prepare(settings.protocol, datagram, None, &mut Random::new(0, 0)));
             (0..each).for_each(|_| encoder.add(&flows.flow(now_us), now_us, &mut made));
             encoder.flush(now_us, true, &mut made);
         }
@@ -219,7 +232,8 @@ fn ring(
             encoder.flush(now_us, &mut made);
         }
     }
-    ring.data = made.into_iter().map(|datagram| prepare(settings.protocol, datagram, columns.as_ref())).collect();
+    let mut random = Random::new(settings.seed, 1);
+    ring.data = made.into_iter().map(|datagram| prepare(settings.protocol, datagram, columns.as_ref(), &mut random)).collect();
     Ok(ring)
 }
 
@@ -233,7 +247,7 @@ fn router(settings: &LoadSettings, address: IpAddr) -> Result<Router, ScenarioEr
     Scenario::router(&text)
 }
 
-fn prepare(protocol: WireProtocol, datagram: Datagram, columns: Option<&[Vec<Field>; 2]>) -> Prepared {
+fn prepare(protocol: WireProtocol, datagram: Datagram, columns: Option<&[Vec<Field>; 2]>, random: &mut Random) -> Prepared {
     let records = datagram.records as u32;
     let step = match protocol {
         WireProtocol::V5 => records,
@@ -241,15 +255,20 @@ fn prepare(protocol: WireProtocol, datagram: Datagram, columns: Option<&[Vec<Fie
         WireProtocol::V9 | WireProtocol::Sflow => 1,
     };
     let times = match (protocol, columns) {
-        (WireProtocol::V5, _) => (0..records).flat_map(|record| [(48 + 48 * record, 5_000), (52 + 48 * record, 1_000)]).collect(),
-        (_, Some(columns)) => times_of(&datagram.payload, if protocol == WireProtocol::Ipfix { 16 } else { 20 }, columns),
+        (WireProtocol::V5, _) => (0..records)
+            .flat_map(|record| {
+                let [start, end] = before_ms(random);
+                [(48 + 48 * record, start), (52 + 48 * record, end)]
+            })
+            .collect(),
+        (_, Some(columns)) => times_of(&datagram.payload, if protocol == WireProtocol::Ipfix { 16 } else { 20 }, columns, random),
         _ => Vec::new(),
     };
     Prepared { payload: datagram.payload, step, records, times }
 }
 
 /// Where the records of our own template sets say when.
-fn times_of(payload: &[u8], header_bytes: usize, columns: &[Vec<Field>; 2]) -> Vec<(u32, u32)> {
+fn times_of(payload: &[u8], header_bytes: usize, columns: &[Vec<Field>; 2], random: &mut Random) -> Vec<(u32, u32)> {
     let mut times = Vec::new();
     let mut set = header_bytes;
     while let Some(head) = payload.get(set..set + 4) {
@@ -260,10 +279,11 @@ fn times_of(payload: &[u8], header_bytes: usize, columns: &[Vec<Field>; 2]) -> V
             let record_bytes = crate::encode::fields::record_bytes(columns);
             let mut at = set + 4;
             while at + record_bytes <= set + length {
+                let [start, end] = before_ms(random);
                 for field in columns {
                     match field.value {
-                        Value::Start => times.push((at as u32, 5_000)),
-                        Value::End => times.push((at as u32, 1_000)),
+                        Value::Start => times.push((at as u32, start)),
+                        Value::End => times.push((at as u32, end)),
                         _ => {}
                     }
                     at += usize::from(field.length);
