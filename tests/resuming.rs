@@ -57,11 +57,53 @@ fn open_windows_go_on_after_a_stop() {
     }
 }
 
+/// Sends flows, a few at a time, and kills the collector at some moment; gives how many were sent in all.
+fn send_and_kill(data: &Path, socket: &UdpSocket, sequence: &mut u32, flows: u32, wait_ms: u64) {
+    let (mut child, address) = collector(data);
+    for _ in 0..flows {
+        socket.send_to(&datagram(*sequence, 1_000), &address).unwrap();
+        *sequence += 1;
+    }
+    std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
-fn a_damaged_state_is_set_aside_with_a_word() {
+fn a_killed_collector_goes_on_from_its_journal() {
     let data = tempfile::tempdir().unwrap();
-    std::fs::write(data.path().join("collector.state"), "nonsense").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut sequence = 0;
+    let mut random = 7_u64;
+    for _ in 0..kills() {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        send_and_kill(data.path(), &socket, &mut sequence, 1 + (random >> 60) as u32, random >> 33 & 0xff);
+    }
+    let (child, address) = collector(data.path());
+    socket.send_to(&datagram(sequence, 1_000), &address).unwrap();
+    stop(child);
+    // What was not written down is known: it is missing in the sequence numbers.
+    let exporters = store::read::<ExporterRow>(data.path(), i64::MIN, i64::MAX).unwrap().rows;
+    let lost: i64 = exporters.iter().filter_map(|row| row.lost_records).sum();
+    let (bytes, link_bytes) = exported(data.path());
+    let flows = i64::from(sequence) + 1;
+    assert_eq!(bytes / 1_000 + lost, flows, "{lost} lost");
+    assert!((link_bytes - (bytes as f64 * 1.18)).abs() < 1e-3, "{link_bytes} on the link of {bytes}");
+    assert!(lost < flows, "everything was lost");
+}
+
+/// How often the collector is killed; more by `PEERSCOPE_KILLS`.
+fn kills() -> u32 {
+    std::env::var("PEERSCOPE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(100)
+}
+
+#[test]
+fn a_damaged_checkpoint_is_set_aside_with_a_word() {
+    let data = tempfile::tempdir().unwrap();
+    let journal = data.path().join(".journal");
+    std::fs::create_dir_all(&journal).unwrap();
+    std::fs::write(journal.join("checkpoint-0000000001"), "nonsense").unwrap();
     let (child, _) = collector(data.path());
     stop(child);
-    assert!(data.path().join("collector.state.damaged").exists());
+    assert!(journal.join("checkpoint-0000000001.damaged").exists());
 }

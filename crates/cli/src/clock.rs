@@ -37,8 +37,12 @@ impl Clock {
 
     /// How long to wait on the wall until this clock shows `at_us`.
     pub(crate) fn until(&self, at_us: i64) -> Duration {
-        let ahead_us = (at_us - self.now_us()).max(0) as u64;
-        Duration::from_micros(ahead_us / u64::from(self.speed))
+        self.on_the_wall(at_us - self.now_us())
+    }
+
+    /// How long a time on this clock takes on the wall: intervals are not measured with a clock that can be set.
+    pub(crate) fn on_the_wall(&self, time_us: i64) -> Duration {
+        Duration::from_micros(time_us.max(0) as u64 / u64::from(self.speed))
     }
 }
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver as Inbox, RecvTimeoutError, Sender as Outbox, bounded};
+use decode::DecoderState;
 use measure::Delta;
 use model::Ledger;
 use model::tables::LinkRow;
@@ -19,9 +20,8 @@ use crate::clock::Clock;
 use crate::commands::write_seen;
 use crate::configuration::Configured;
 use crate::failure::Failure;
-use crate::owner::Publisher;
+use crate::owner::{Publisher, losses, settle};
 use crate::pipeline::Worker;
-use crate::saved::{Saved, take_saved, write_saved};
 
 /// Reports of workers that wait for the owner; a worker that finds no room goes on counting.
 const REPORTS_MOST: usize = 64;
@@ -29,16 +29,27 @@ const REPORTS_MOST: usize = 64;
 /// How long a worker waits for datagrams before it looks at the clock.
 const WAIT: Duration = Duration::from_millis(50);
 
+/// The same where a report is due that finds no room.
+const WAIT_LEAST: Duration = Duration::from_millis(1);
+
 /// How far back windows are looked for that an earlier run published: they are revised no longer.
 const LOOK_BACK_US: i64 = 7_200 * SECOND_US;
 
-/// Reports of a worker after which it tells what it has seen of interfaces and next hops.
-const SEEN_EVERY: u64 = 60;
+/// Time between two reports: what a kill can cost, with the time that the owner takes to write it down.
+const REPORT_EVERY_US: i64 = 80_000;
+
+/// Time between two reports of which nothing is told.
+const IDLE_REPORT_US: i64 = SECOND_US;
+
+/// Time after which a worker tells again what it has seen of interfaces and next hops.
+const SEEN_EVERY: Duration = Duration::from_secs(60);
 
 /// What a worker counted since its last report.
 struct Report {
     worker: usize,
     delta: Delta,
+    /// What its decoder learned.
+    changes: DecoderState,
     totals: Totals,
     seen: Option<Seen>,
 }
@@ -77,6 +88,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Collector {
     workers: Vec<(Worker, Vec<Receiver>)>,
     publisher: Publisher,
+    /// When an earlier run ended without a word.
+    killed_us: Option<i64>,
     data: PathBuf,
     clock: Clock,
 }
@@ -101,19 +114,18 @@ impl Collector {
         }
         let mut workers: Vec<(Worker, Vec<Receiver>)> =
             sockets.into_iter().map(|receivers| (Worker::new(&configured.shared), receivers)).collect();
-        // The folder is locked first: of two collectors only one may take the state.
+        // The folder is locked first: of two collectors only one may go on from the journal.
         let store = configured.open_store(data)?;
-        let saved = take_saved(data)?;
-        let (owner, decoders) = saved.map_or((None, Vec::new()), |saved| (Some(saved.owner), saved.decoders));
+        let (publisher, killed_us) = Publisher::resume(configured, store, data, clock.now_us())?;
         for (worker, _) in &mut workers {
-            decoders.iter().for_each(|state| worker.decoder().restore(state.clone()));
+            worker.decoder().restore(publisher.decoder().clone());
         }
-        let is_resumed = owner.is_some();
-        let mut publisher = Publisher::open(configured, store, data, owner)?;
-        if !is_resumed && let Some(end_us) = last_published_us(data, clock.now_us())? {
-            publisher.start_after(end_us);
-        }
-        Ok(Collector { workers, publisher, data: data.to_path_buf(), clock })
+        Ok(Collector { workers, publisher, killed_us, data: data.to_path_buf(), clock })
+    }
+
+    /// When an earlier run ended without a word; what it had written down is taken in.
+    pub(crate) fn killed_us(&self) -> Option<i64> {
+        self.killed_us
     }
 
     /// Where it listens, and the receive buffer that the kernel granted, in bytes.
@@ -137,40 +149,35 @@ impl Collector {
             .collect();
         drop(outbox);
         let totals = own(&mut self.publisher, &inbox, threads.len(), clock, &self.data);
-        let mut decoders = Vec::new();
         for thread in threads {
-            let mut worker = thread.join().map_err(|_| Failure::failed("a receive worker panicked; please report this"))?;
-            decoders.push(worker.decoder().save());
+            thread.join().map_err(|_| Failure::failed("a receive worker panicked; please report this"))?;
         }
         let now_us = clock.now_us();
-        match ending {
-            Ending::Final => self.publisher.finish(now_us).map_err(Failure::failed)?,
-            Ending::Resumable => {
-                let written = self.publisher.advance(now_us).and_then(|()| self.publisher.preview(now_us));
-                // Even if rows cannot be written, what they are made of is kept.
-                write_saved(&self.data, &Saved { owner: self.publisher.state().clone(), decoders })?;
-                written.map_err(Failure::failed)?;
-            }
-        }
+        let (owner, written) = match ending {
+            Ending::Final => self.publisher.finish(now_us)?,
+            Ending::Resumable => self.publisher.stop(now_us)?,
+        };
         let mut ledger = Ledger::default();
         totals.iter().for_each(|worker| ledger.merge(&worker.ledger));
         Ok(Outcome {
-            ledger: self.publisher.settle(ledger),
+            ledger: settle(&owner, ledger),
             kernel_drops: totals.iter().map(|worker| worker.kernel_drops).sum(),
-            published: self.publisher.published(),
-            unwritten: self.publisher.fell_off(),
-            losses: self.publisher.losses(),
+            published: written.published,
+            unwritten: written.fell_off,
+            losses: losses(&owner),
         })
     }
 }
 
 /// The end of the last window that an earlier run published of late, where it left no state.
-fn last_published_us(data: &Path, now_us: i64) -> Result<Option<i64>, Failure> {
+pub(crate) fn last_published_us(data: &Path, now_us: i64) -> Result<Option<i64>, Failure> {
     let found = store::read::<LinkRow>(data, now_us - LOOK_BACK_US, i64::MAX).map_err(Failure::failed)?;
-    Ok(found.rows.iter().map(|row| row.window_start.0 + row.window_seconds * SECOND_US).max())
+    // What was open was to be published again.
+    let judged = found.rows.iter().filter(|row| &*row.status != "open");
+    Ok(judged.map(|row| row.window_start.0 + row.window_seconds * SECOND_US).max())
 }
 
-/// A worker's life: batches of datagrams in, a report each second out, at the end a drained socket.
+/// A worker's life: batches of datagrams in, reports out, at the end a drained socket.
 fn receive_until(
     stop: &AtomicBool,
     index: usize,
@@ -178,28 +185,31 @@ fn receive_until(
     mut receivers: Vec<Receiver>,
     clock: Clock,
     outbox: &Outbox<Report>,
-) -> Worker {
-    let (mut due_us, mut reports) = (clock.now_us() + SECOND_US, 0);
+) {
+    let (every, idle) = (clock.on_the_wall(REPORT_EVERY_US), clock.on_the_wall(IDLE_REPORT_US));
+    let (mut reported, mut told_seen, mut has_news) = (Instant::now(), Instant::now(), false);
     loop {
         let is_stopping = stop.load(Ordering::Relaxed);
         let came = receive_once(&mut worker, &mut receivers, clock);
-        let now_us = clock.now_us();
+        has_news |= came > 0;
         let is_last = came == 0 && is_stopping;
-        if is_last || now_us >= due_us && !outbox.is_full() {
-            due_us = now_us + SECOND_US;
-            reports += 1;
+        let wait = if has_news { every } else { idle }.saturating_sub(reported.elapsed());
+        if is_last || wait.is_zero() && !outbox.is_full() {
+            (reported, has_news) = (Instant::now(), false);
+            let is_seen_due = is_last || told_seen.elapsed() >= SEEN_EVERY;
+            let seen = is_seen_due.then(|| worker.resolver().seen());
+            told_seen = if is_seen_due { reported } else { told_seen };
             let kernel_drops = receivers.iter().map(Receiver::kernel_drops).sum();
-            let delta = worker.take(now_us, kernel_drops);
+            let delta = worker.take(clock.now_us(), kernel_drops);
             let totals = Totals { ledger: worker.ledger(), kernel_drops };
-            let seen = (is_last || reports % SEEN_EVERY == 0).then(|| worker.resolver().seen());
             // The owner outlives the workers; were it gone there would be nobody to tell.
-            let _ = outbox.send(Report { worker: index, delta, totals, seen });
+            let _ = outbox.send(Report { worker: index, delta, changes: worker.decoder().changes(), totals, seen });
         }
         if is_last {
-            return worker;
+            return;
         }
         if came == 0 {
-            let _ = wait_any(&receivers, WAIT.min(clock.until(due_us)));
+            let _ = wait_any(&receivers, WAIT.min(wait.max(WAIT_LEAST)));
         }
     }
 }
@@ -220,11 +230,12 @@ fn receive_once(worker: &mut Worker, receivers: &mut [Receiver], clock: Clock) -
 fn own(publisher: &mut Publisher, inbox: &Inbox<Report>, workers: usize, clock: Clock, data: &Path) -> Vec<Totals> {
     let mut totals = vec![Totals::default(); workers];
     let mut seen: Vec<Seen> = vec![Seen::default(); workers];
-    let mut due_us = clock.now_us() + SECOND_US;
+    let every = clock.on_the_wall(SECOND_US);
+    let mut advanced = Instant::now();
     loop {
-        match inbox.recv_timeout(clock.until(due_us).max(Duration::from_millis(1))) {
+        match inbox.recv_timeout(every.saturating_sub(advanced.elapsed())) {
             Ok(report) => {
-                publisher.merge(report.worker, report.delta, clock.now_us());
+                publisher.merge(report.worker, report.delta, report.changes, clock.now_us());
                 totals[report.worker] = report.totals;
                 if let Some(told) = report.seen {
                     seen[report.worker] = told;
@@ -234,10 +245,9 @@ fn own(publisher: &mut Publisher, inbox: &Inbox<Report>, workers: usize, clock: 
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return totals,
         }
-        let now_us = clock.now_us();
-        if now_us >= due_us {
-            due_us = now_us + SECOND_US;
-            publisher.advance_or_tell(now_us);
+        if advanced.elapsed() >= every {
+            advanced = Instant::now();
+            publisher.advance(clock.now_us());
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The program `peerscope`: settings, wiring, one file a command.
 //!
 //! The only crate that knows all stages. [`pipeline`] carries datagrams through decode, attribute,
-//! resolve and measure; [`owner`] merges what the workers counted and hands rows to the store;
+//! resolve and measure; [`owner`] merges what the workers counted and hands rows to the [`writer`];
+//! [`journal`] keeps what a killed collector goes on from;
 //! [`commands`] has one file a command.
 
 mod clock;
@@ -10,12 +11,13 @@ mod commands;
 mod configuration;
 mod connections;
 mod failure;
+mod journal;
 mod links_report;
 mod lists;
 mod output;
 mod owner;
 pub mod pipeline;
-mod saved;
+mod writer;
 
 use std::process::ExitCode;
 

@@ -1,151 +1,159 @@
-//! The owner: merges what the workers counted, judges windows, and hands rows to the store.
+//! The owner: merges what the workers counted, judges windows, and hands rows to the writer.
 
-use std::collections::VecDeque;
 use std::path::Path;
 
-use measure::{Delta, Owner, OwnerState};
+use decode::DecoderState;
+use measure::{Delta, Owner};
 use model::{Ledger, Publication};
-use store::{Store, StoreError};
+use store::Store;
 
 use crate::configuration::Configured;
 use crate::connections::Connections;
 use crate::failure::Failure;
+use crate::journal::{Entry, Keeper, Kept};
+use crate::writer::{Writer, Written};
 
-/// Publications kept for a second try while the store fails; beyond it the oldest fall off, counted.
-const PENDING_MOST: usize = 10_000;
-
-/// The owner of all windows, and its store.
+/// The owner of all windows, and the thread that writes.
 pub(crate) struct Publisher {
-    owner: Owner,
-    store: Store,
+    kept: Kept,
+    /// A live collector's; a replay begins anew instead.
+    keeper: Option<Keeper>,
     connections: Connections,
-    pending: VecDeque<Publication>,
-    published: u64,
-    fell_off: u64,
-    is_failing: bool,
+    writer: Writer,
 }
 
 impl Publisher {
-    /// An owner that publishes into the data folder that `store` writes; it goes on with `saved` if there is that.
-    pub(crate) fn open(
+    /// An owner that publishes into the data folder that `store` writes.
+    pub(crate) fn open(configured: &Configured, store: Store, data: &Path) -> Result<Publisher, Failure> {
+        let connections = Connections::open(configured.shared.inventory.clone(), data).map_err(Failure::failed)?;
+        let kept = Kept::new(configured.shared.measure.clone());
+        Ok(Publisher { kept, keeper: None, connections, writer: Writer::start(store) })
+    }
+
+    /// An owner that keeps a journal, and goes on from an earlier one's; gives when that ended without a word.
+    pub(crate) fn resume(
         configured: &Configured,
         store: Store,
         data: &Path,
-        saved: Option<OwnerState>,
-    ) -> Result<Publisher, Failure> {
-        let connections = Connections::open(configured.shared.inventory.clone(), data).map_err(Failure::failed)?;
-        let settings = configured.shared.measure.clone();
-        let owner = match saved {
-            Some(state) => Owner::resume(settings, state),
-            None => Owner::new(settings),
-        };
-        Ok(Publisher { owner, store, connections, pending: VecDeque::new(), published: 0, fell_off: 0, is_failing: false })
+        now_us: i64,
+    ) -> Result<(Publisher, Option<i64>), Failure> {
+        let (keeper, earlier) = Keeper::open(data, &configured.shared.measure)?;
+        let mut publisher = Publisher::open(configured, store, data)?;
+        match earlier.kept {
+            Some(kept) => publisher.kept = kept,
+            None => {
+                if let Some(end_us) = crate::collector::last_published_us(data, now_us)? {
+                    publisher.kept.owner.start_after(end_us);
+                }
+            }
+        }
+        // They may have been written before the end, or not: the same rows in the same files.
+        publisher.writer.publish(earlier.publications);
+        publisher.kept.apply(Entry::Begin);
+        publisher.keeper = Some(keeper);
+        publisher.save(now_us);
+        publisher.keep(&Entry::Begin, now_us);
+        Ok((publisher, earlier.killed_us))
     }
 
-    /// Leaves windows alone that end by `at_us`: an earlier run has published them.
-    pub(crate) fn start_after(&mut self, at_us: i64) {
-        self.owner.start_after(at_us);
+    /// What decoders of earlier runs knew.
+    pub(crate) fn decoder(&self) -> &DecoderState {
+        &self.kept.decoder
     }
 
-    /// Takes a worker's counts in.
-    pub(crate) fn merge(&mut self, worker: usize, delta: Delta, now_us: i64) {
-        self.owner.merge(worker, delta, now_us);
+    /// Takes a worker's counts in, and what its decoder learned.
+    pub(crate) fn merge(&mut self, worker: usize, delta: Delta, changes: DecoderState, now_us: i64) {
+        let counts = self.kept.owner.translate(worker, delta, now_us);
+        self.enter(Entry::Counts(Box::new(counts), changes), now_us);
     }
 
-    /// Publishes what is due, and compacts finished hours.
+    /// Has published what is due, and finished hours compacted.
+    pub(crate) fn advance(&mut self, now_us: i64) {
+        let due = self.enter(Entry::Advance(now_us), now_us);
+        if let Some(sync) = self.keeper.as_ref().and_then(Keeper::sync) {
+            // Before the rows: what was published must be known after a loss of power.
+            self.writer.sync(sync);
+        }
+        let changes = self.connections.changes(self.kept.owner.links(), now_us);
+        self.writer.publish(due.into_iter().chain(changes));
+        self.writer.compact(now_us);
+        self.save(now_us);
+    }
+
+    /// As [`Publisher::advance`], for one who can wait until the rows are written; gives whether the disk works.
+    pub(crate) fn advance_and_wait(&mut self, now_us: i64) -> bool {
+        self.advance(now_us);
+        self.writer.catch_up()
+    }
+
+    fn enter(&mut self, entry: Entry, now_us: i64) -> Vec<Publication> {
+        self.keep(&entry, now_us);
+        self.kept.apply(entry)
+    }
+
+    fn keep(&mut self, entry: &Entry, now_us: i64) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.keep(entry, now_us);
+        }
+    }
+
+    /// Writes a checkpoint if one is due.
+    fn save(&mut self, now_us: i64) {
+        let failures = self.writer.written().journal_failures;
+        let due = self.keeper.as_mut().and_then(|keeper| keeper.checkpoint(&self.kept, now_us, failures));
+        if let Some((journal, state)) = due {
+            self.writer.checkpoint(journal, state);
+        }
+    }
+
+    /// Publishes everything that there is as final, and ends: nothing will come after.
     ///
     /// # Errors
     ///
-    /// When the store fails; what could not be written is kept and tried again at the next call.
-    pub(crate) fn advance(&mut self, now_us: i64) -> Result<(), StoreError> {
-        let due = self.owner.advance(now_us);
-        let changes = self.connections.changes(self.owner.links(), now_us);
-        self.publish(due.into_iter().chain(changes))?;
-        let compacted = self.store.compact(now_us);
-        self.tell_notices();
-        compacted.map(|_| ())
-    }
-
-    /// Publishes everything that there is: the input is at its end.
-    pub(crate) fn finish(&mut self, now_us: i64) -> Result<(), StoreError> {
-        let due = self.owner.finish(now_us);
-        let changes = self.connections.changes(self.owner.links(), now_us);
-        self.publish(due.into_iter().chain(changes))?;
-        self.tell_notices();
-        Ok(())
-    }
-
-    /// Publishes what open windows hold so far, for readers; the next start goes on with them.
-    pub(crate) fn preview(&mut self, now_us: i64) -> Result<(), StoreError> {
-        let due = self.owner.preview(now_us);
-        self.publish(due)
-    }
-
-    fn publish(&mut self, due: impl IntoIterator<Item = Publication>) -> Result<(), StoreError> {
-        self.pending.extend(due);
-        while self.pending.len() > PENDING_MOST {
-            self.pending.pop_front();
-            self.fell_off += 1;
+    /// If not everything could be written.
+    pub(crate) fn finish(mut self, now_us: i64) -> Result<(Owner, Written), Failure> {
+        let due = self.kept.owner.finish(now_us);
+        let changes = self.connections.changes(self.kept.owner.links(), now_us);
+        self.writer.publish(due.into_iter().chain(changes));
+        if let Some(keeper) = &mut self.keeper {
+            keeper.hurry();
         }
-        while let Some(publication) = self.pending.front() {
-            self.store.publish(publication)?;
-            self.pending.pop_front();
-            self.published += 1;
+        self.save(now_us);
+        self.keep(&Entry::End, now_us);
+        Ok((self.kept.owner, self.writer.finish()?))
+    }
+
+    /// Publishes what open windows hold so far, for readers, saves them for the next start, and ends.
+    ///
+    /// # Errors
+    ///
+    /// If not everything could be written.
+    pub(crate) fn stop(mut self, now_us: i64) -> Result<(Owner, Written), Failure> {
+        self.advance(now_us);
+        self.writer.publish(self.kept.owner.preview(now_us));
+        if let Some(keeper) = &mut self.keeper {
+            keeper.hurry();
         }
-        Ok(())
+        self.save(now_us);
+        self.keep(&Entry::End, now_us);
+        let is_saved = self.keeper.as_ref().is_some_and(|keeper| keeper.sync().is_some());
+        let written = self.writer.finish()?;
+        if is_saved { Ok((self.kept.owner, written)) } else { Err(Failure::failed("the open windows could not be saved")) }
     }
+}
 
-    fn tell_notices(&mut self) {
-        for notice in self.store.take_notices() {
-            tracing::warn!("{notice}");
-        }
-    }
+/// The balances of the workers, with what came too late told apart.
+pub(crate) fn settle(owner: &Owner, mut ledger: Ledger) -> Ledger {
+    let late = owner.late_records();
+    ledger.records_attributed -= late.min(ledger.records_attributed);
+    ledger.records_late += late;
+    ledger
+}
 
-    /// As [`Publisher::advance`], for a collector that goes on: a failure is told once, not returned.
-    pub(crate) fn advance_or_tell(&mut self, now_us: i64) {
-        match self.advance(now_us) {
-            Ok(()) => {
-                if std::mem::take(&mut self.is_failing) {
-                    tracing::info!("the data folder can be written again");
-                }
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::error!("{error}; receiving goes on, rows are kept and written when it is mended");
-                }
-            }
-        }
-    }
-
-    /// The balances of the workers, with what came too late told apart.
-    pub(crate) fn settle(&self, mut ledger: Ledger) -> Ledger {
-        let late = self.owner.late_records();
-        ledger.records_attributed -= late.min(ledger.records_attributed);
-        ledger.records_late += late;
-        ledger
-    }
-
-    /// Windows published, revisions included.
-    pub(crate) fn published(&self) -> u64 {
-        self.published
-    }
-
-    /// Windows that could not be written and fell off the queue.
-    pub(crate) fn fell_off(&self) -> u64 {
-        self.fell_off
-    }
-
-    /// What the owner holds, to be saved.
-    pub(crate) fn state(&self) -> &OwnerState {
-        self.owner.state()
-    }
-
-    /// What workers could not count as it came, in one sentence; `None` if there was nothing of the kind.
-    pub(crate) fn losses(&self) -> Option<String> {
-        let losses = self.owner.losses();
-        let folded = losses.folded_lanes + losses.folded_cells + losses.moved_bins;
-        (folded > 0).then(|| {
-            format!("{folded} records or parts found no room and were counted as \"other\"; raise the limits of [measure]")
-        })
-    }
+/// What workers could not count as it came, in one sentence; `None` if there was nothing of the kind.
+pub(crate) fn losses(owner: &Owner) -> Option<String> {
+    let losses = owner.losses();
+    let folded = losses.folded_lanes + losses.folded_cells + losses.moved_bins;
+    (folded > 0)
+        .then(|| format!("{folded} records or parts found no room and were counted as \"other\"; raise the limits of [measure]"))
 }

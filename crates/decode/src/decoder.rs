@@ -125,6 +125,7 @@ impl Decoder {
         self.announce(exporter, batch);
         if let Some(domain) = self.by_domain.get(&(exporter, protocol, number)) {
             let state = &mut self.domains[*domain];
+            state.is_changed = true;
             if state.port != port {
                 state.port = port;
                 state.counts.refuse("source_port_changes", 1);
@@ -161,6 +162,7 @@ impl Decoder {
             rules: ExporterRules::of(&self.rules, address),
             interface_names: HashMap::new(),
             is_announced: false,
+            is_changed: true,
         });
         self.by_address.insert(key, index);
         Ok(index)

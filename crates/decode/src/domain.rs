@@ -29,6 +29,8 @@ pub(crate) struct Exporter {
     pub(crate) interface_names: HashMap<u32, String>,
     /// Whether the batch of this run has been told of it.
     pub(crate) is_announced: bool,
+    /// Samplers or names have changed since they were saved.
+    pub(crate) is_changed: bool,
 }
 
 /// One protocol and domain of an exporter.
@@ -47,6 +49,10 @@ pub(crate) struct Domain {
     pub(crate) port: u16,
     /// A firewall has sent updates, so the totals at the end of its flows repeat them.
     pub(crate) has_updates: bool,
+    /// A datagram came since it was saved.
+    pub(crate) is_changed: bool,
+    /// A template came since it was saved.
+    pub(crate) are_templates_changed: bool,
 }
 
 impl Domain {
@@ -64,6 +70,8 @@ impl Domain {
             is_clock_refused: false,
             port,
             has_updates: false,
+            is_changed: true,
+            are_templates_changed: true,
         }
     }
 

@@ -17,6 +17,7 @@ impl Decoder {
         self.summary.option_records += 1;
         let domain = &mut self.domains[index];
         let exporter = &mut self.exporters[domain.exporter];
+        exporter.is_changed = true;
         let known = exporter.options_known();
         // At the bound of all exporters together, only what is known already still changes.
         let is_full = self.options_known >= self.settings.options_known;

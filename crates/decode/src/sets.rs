@@ -281,6 +281,7 @@ impl Decoder {
         let defined = templates.define(id, definition, now_us, room, &self.settings);
         exporter.templates = exporter.templates + templates.len() - count;
         self.template_fields = self.template_fields + templates.fields() - fields;
+        domain.are_templates_changed = true;
         domain.counts.refuse("templates_fallen_off", domain.templates.take_fell_off());
         defined
     }

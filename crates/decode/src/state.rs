@@ -1,103 +1,155 @@
 //! What a decoder must know to go on where another one stopped.
 
-use model::Address;
+use std::collections::BTreeMap;
+
+use model::{Address, Batch, Protocol};
 use serde::{Deserialize, Serialize};
 
 use crate::Decoder;
 use crate::clock::Clock;
+use crate::domain::Domain;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
+use crate::sflow;
 use crate::templates::Definition;
 
 /// The saved state of a decoder: templates, samplers, interface names, sequences, clocks.
+///
+/// It may be whole, or hold what changed since an earlier one ([`Decoder::changes`]).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DecoderState {
-    exporters: Vec<SavedExporter>,
+    exporters: BTreeMap<(Address, u16), SavedExporter>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct SavedExporter {
-    address: Address,
-    port: u16,
+    /// Samplers and interface names; `None` where they have not changed.
+    told: Option<Told>,
+    domains: BTreeMap<(Protocol, u32), SavedDomain>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Told {
     samplers: Samplers,
     interface_names: Vec<(u32, String)>,
-    domains: Vec<SavedDomain>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct SavedDomain {
-    protocol: String,
-    number: u32,
     port: u16,
-    templates: Vec<(u16, Definition, i64)>,
+    /// Id, definition, time of the last one; `None` where they have not changed.
+    templates: Option<Vec<(u16, Definition, i64)>>,
     sequence: Sequence,
+    sflow: sflow::Sequences,
     clock: Clock,
     active_timeout_s: Option<u32>,
     has_updates: bool,
 }
 
+impl SavedDomain {
+    fn of(domain: &mut Domain, is_whole: bool) -> SavedDomain {
+        let are_told = is_whole || std::mem::take(&mut domain.are_templates_changed);
+        SavedDomain {
+            port: domain.port,
+            templates: are_told.then(|| domain.templates.definitions()),
+            sequence: domain.sequence.clone(),
+            sflow: if is_whole { domain.sflow.clone() } else { domain.sflow.take_changes() },
+            clock: domain.clock.clone(),
+            active_timeout_s: domain.timeout.seconds(),
+            has_updates: domain.has_updates,
+        }
+    }
+
+    fn merge(&mut self, changes: SavedDomain) {
+        let SavedDomain { port, templates, sequence, sflow, clock, active_timeout_s, has_updates } = changes;
+        self.templates = templates.or(self.templates.take());
+        self.sflow.merge(sflow);
+        (self.port, self.sequence, self.clock) = (port, sequence, clock);
+        (self.active_timeout_s, self.has_updates) = (active_timeout_s, has_updates);
+    }
+}
+
+impl DecoderState {
+    /// Takes in what changed since.
+    pub fn merge(&mut self, changes: DecoderState) {
+        for (key, exporter) in changes.exporters {
+            let held = self.exporters.entry(key).or_default();
+            held.told = exporter.told.or(held.told.take());
+            for (key, domain) in exporter.domains {
+                match held.domains.get_mut(&key) {
+                    Some(held) => held.merge(domain),
+                    None => {
+                        held.domains.insert(key, domain);
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Decoder {
     /// What the next run needs to decode its first datagram.
-    pub fn save(&self) -> DecoderState {
-        let mut domains: Vec<Vec<SavedDomain>> = self.exporters.iter().map(|_| Vec::new()).collect();
-        for domain in &self.domains {
-            domains[domain.exporter].push(SavedDomain {
-                protocol: domain.protocol.name().to_string(),
-                number: domain.number,
-                port: domain.port,
-                templates: domain.templates.definitions(),
-                sequence: domain.sequence.clone(),
-                clock: domain.clock.clone(),
-                active_timeout_s: domain.timeout.seconds(),
-                has_updates: domain.has_updates,
-            });
-        }
-        let saved = self.exporters.iter().zip(domains).map(|(exporter, domains)| {
-            let mut interface_names: Vec<(u32, String)> = exporter.interface_names.iter().map(|(k, v)| (*k, v.clone())).collect();
-            interface_names.sort();
-            SavedExporter {
-                address: exporter.address,
-                port: exporter.port,
-                samplers: exporter.samplers.clone(),
-                interface_names,
-                domains,
+    pub fn save(&mut self) -> DecoderState {
+        self.state(true)
+    }
+
+    /// What of it changed since the last time; costs what came since then.
+    pub fn changes(&mut self) -> DecoderState {
+        self.state(false)
+    }
+
+    fn state(&mut self, is_whole: bool) -> DecoderState {
+        let mut state = DecoderState::default();
+        for domain in &mut self.domains {
+            if !std::mem::take(&mut domain.is_changed) && !is_whole {
+                continue;
             }
-        });
-        DecoderState { exporters: saved.collect() }
+            let exporter = &self.exporters[domain.exporter];
+            let saved = state.exporters.entry((exporter.address, exporter.port)).or_default();
+            saved.domains.insert((domain.protocol, domain.number), SavedDomain::of(domain, is_whole));
+        }
+        for exporter in &mut self.exporters {
+            if !std::mem::take(&mut exporter.is_changed) && !is_whole {
+                continue;
+            }
+            let mut interface_names: Vec<(u32, String)> =
+                exporter.interface_names.iter().map(|(index, name)| (*index, name.clone())).collect();
+            interface_names.sort();
+            let saved = state.exporters.entry((exporter.address, exporter.port)).or_default();
+            saved.told = Some(Told { samplers: exporter.samplers.clone(), interface_names });
+        }
+        state
     }
 
     /// Takes a saved state in; what does not fit the limits in force is left out.
     pub fn restore(&mut self, state: DecoderState) {
-        for saved in state.exporters {
-            let Ok(index) = self.exporter(saved.address, saved.port) else { continue };
+        for ((address, port), saved) in state.exporters {
+            let Ok(index) = self.exporter(address, port) else { continue };
             let exporter = &mut self.exporters[index];
-            exporter.samplers = saved.samplers;
-            exporter.interface_names = saved.interface_names.into_iter().take(self.settings.interfaces_per_exporter).collect();
+            let told = saved.told.unwrap_or_default();
+            exporter.samplers = told.samplers;
+            exporter.interface_names = told.interface_names.into_iter().take(self.settings.interfaces_per_exporter).collect();
             self.options_known += exporter.options_known();
-            for domain in saved.domains {
-                self.restore_domain(saved.address, domain);
+            for ((protocol, number), domain) in saved.domains {
+                self.restore_domain(address, protocol, number, domain);
             }
             // Its facts are told with its first datagram, in this run's batch.
-            self.exporters[index].is_announced = false;
+            (self.exporters[index].is_announced, self.exporters[index].is_changed) = (false, false);
         }
     }
 
-    fn restore_domain(&mut self, address: Address, saved: SavedDomain) {
-        use model::Protocol::{Ipfix, NetflowV5, NetflowV7, NetflowV9, Sflow};
-        let Some(protocol) =
-            [NetflowV5, NetflowV7, NetflowV9, Ipfix, Sflow].into_iter().find(|protocol| protocol.name() == saved.protocol)
-        else {
-            return;
-        };
-        let mut nobody = model::Batch::default();
-        let Ok(index) = self.domain(address, saved.port, protocol, saved.number, &mut nobody) else { return };
-        for (id, definition, refreshed_us) in saved.templates {
+    fn restore_domain(&mut self, address: Address, protocol: Protocol, number: u32, saved: SavedDomain) {
+        let Ok(index) = self.domain(address, saved.port, protocol, number, &mut Batch::default()) else { return };
+        for (id, definition, refreshed_us) in saved.templates.unwrap_or_default() {
             self.define_template(index, id, definition, refreshed_us);
         }
         let domain = &mut self.domains[index];
         domain.sequence = saved.sequence;
+        domain.sflow = saved.sflow;
         domain.clock = saved.clock;
         domain.timeout.told_s = saved.active_timeout_s;
         domain.has_updates = saved.has_updates;
+        // Another worker may be the one that it changes on.
+        (domain.is_changed, domain.are_templates_changed) = (false, false);
     }
 }

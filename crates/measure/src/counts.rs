@@ -40,6 +40,13 @@ pub struct Counts {
     pub(crate) losses: DeltaLosses,
 }
 
+impl Counts {
+    /// When the owner took them in, microseconds since 1970.
+    pub fn now_us(&self) -> i64 {
+        self.now_us
+    }
+}
+
 /// What the owner's names gained or changed; numbers are given in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NewNames {

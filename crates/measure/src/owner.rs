@@ -69,17 +69,21 @@ impl Owner {
         Owner { settings, state: OwnerState::default(), translators: Vec::new() }
     }
 
-    /// An owner that goes on where another one stopped; counts of the run begin anew.
-    pub fn resume(settings: MeasureSettings, state: OwnerState) -> Owner {
-        let mut owner = Owner { settings, state, translators: Vec::new() };
+    /// An owner of a saved state; [`Owner::begin_run`] lets new workers go on from it.
+    pub fn restore(settings: MeasureSettings, state: OwnerState) -> Owner {
+        Owner { settings, state, translators: Vec::new() }
+    }
+
+    /// Goes on with other workers, under another configuration perhaps; counts of the run begin anew.
+    pub fn begin_run(&mut self) {
         // The workers of another run number anew.
-        owner.settle(owner.state.now_us);
-        owner.state.dictionaries.clear();
-        owner.state.late_records = 0;
-        owner.state.losses = DeltaLosses::default();
+        self.settle(self.state.now_us);
+        self.state.dictionaries.clear();
+        self.translators.clear();
+        self.state.late_records = 0;
+        self.state.losses = DeltaLosses::default();
         // What the configuration says now, the first delta tells.
-        owner.state.names.forget_configuration();
-        owner
+        self.state.names.forget_configuration();
     }
 
     /// An owner of the same state, to look ahead with.

@@ -290,6 +290,20 @@ pub enum Rows {
     Exporters(Vec<ExporterRow>),
 }
 
+impl Rows {
+    /// A number that tells tables apart.
+    pub const fn number(&self) -> u8 {
+        match self {
+            Rows::Connections(_) => 0,
+            Rows::Ports(_) => 1,
+            Rows::Links(_) => 2,
+            Rows::Traffic(_) => 3,
+            Rows::Prefixes(_) => 4,
+            Rows::Exporters(_) => 5,
+        }
+    }
+}
+
 /// A window's rows, ready to be published; a revision replaces the rows published before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publication {

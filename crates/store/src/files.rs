@@ -33,6 +33,45 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     step(|| file.sync_all()).map_err(StoreError::files("sync", path))
 }
 
+/// A file that grows at its end.
+pub(crate) struct Appending {
+    path: PathBuf,
+    file: File,
+}
+
+impl Appending {
+    /// Makes a new file, in place of any that is there.
+    pub(crate) fn create(path: &Path) -> Result<Appending, StoreError> {
+        let file = step(|| File::create(path)).map_err(StoreError::files("create", path))?;
+        Ok(Appending { path: path.to_path_buf(), file })
+    }
+
+    /// Hands bytes to the system: they outlive this process, not a loss of power.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        step(|| self.file.write_all(bytes)).map_err(StoreError::files("write", &self.path))
+    }
+
+    /// A second handle, to sync from another thread.
+    pub(crate) fn again(&self) -> Result<Appending, StoreError> {
+        let file = self.file.try_clone().map_err(StoreError::files("open again", &self.path))?;
+        Ok(Appending { path: self.path.clone(), file })
+    }
+
+    /// Puts what was written, and that the file is there, on the disk.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        step(|| self.file.sync_data()).map_err(StoreError::files("sync", &self.path))?;
+        sync_parent(&self.path)
+    }
+}
+
+/// Removes a file; one that is not there is fine.
+pub(crate) fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match step(|| fs::remove_file(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(StoreError::files("remove", path)),
+    }
+}
+
 /// A file's bytes; `None` if it is not there.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     match fs::read(path) {

@@ -10,7 +10,7 @@
 //!
 //! * [`Store`]: publishes and compacts; one process a data folder, by a lock file;
 //! * [`read`]: reads rows back without SQL; damaged files are named and passed over;
-//! * [`write_state`], [`read_state`]: what a stopped program resumes with.
+//! * [`Journal`]: what a stopped or killed program goes on from.
 //!
 //! [`model::table`] declares the columns; every file operation is in `files`.
 
@@ -18,6 +18,7 @@ mod columns;
 mod compaction;
 mod error;
 mod files;
+mod journal;
 mod layout;
 mod manifest;
 mod reading;
@@ -28,6 +29,6 @@ mod store;
 mod tests;
 
 pub use error::StoreError;
+pub use journal::{Journal, JournalSync, Recovered};
 pub use reading::{Damaged, Found, read};
-pub use state::{State, read_state, write_state};
 pub use store::{Store, StoreSettings, has_tables, remove_tables};

@@ -10,7 +10,8 @@ use model::{Name, Publication, Rows};
 use proptest::prelude::*;
 
 use crate::layout::HOUR_US;
-use crate::{State, Store, StoreError, StoreSettings, columns, read, read_state, write_state};
+use crate::state::{State, read_state, write_state};
+use crate::{Store, StoreError, StoreSettings, columns, read};
 
 const WINDOW_US: i64 = 60_000_000;
 

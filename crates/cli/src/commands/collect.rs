@@ -43,6 +43,13 @@ impl Collect {
         for (address, buffer_bytes) in collector.listening() {
             eprintln!("listening on {address} (receive buffer {buffer_bytes} bytes)");
         }
+        if let Some(killed_us) = collector.killed_us() {
+            tracing::warn!(
+                "the last run ended without a word; its journal is taken in up to {}. Up to 100 ms after that are missing, \
+                 and count as lost with the exporters whose sequence numbers tell",
+                jiff::Timestamp::from_microsecond(killed_us).map_or_else(|_| killed_us.to_string(), |at| at.to_string())
+            );
+        }
         let outcome = collector.run(&stop, Ending::Resumable)?;
         print_outcome(&outcome)
     }

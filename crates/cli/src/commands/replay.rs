@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use decode::DecoderState;
 use model::ledger::DatagramRefusal;
 use model::time::{SECOND_US, slot_start_us};
 use receive::CaptureReader;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::peerings::write_seen;
 use crate::configuration::{ConfigurationArguments, Configured};
 use crate::failure::Failure;
-use crate::owner::Publisher;
+use crate::owner::{Publisher, losses, settle};
 use crate::pipeline::Worker;
 
 /// Decode, attribute and measure captures (pcap, pcapng) or IPFIX files into Parquet files
@@ -40,24 +41,27 @@ impl Replay {
         let files = in_order_of_time(&self.files)?;
         guard(&self.data, &self.files, &self.configuration, self.replace)?;
         let store = configured.open_store(&self.data)?;
-        let mut publisher = Publisher::open(&configured, store, &self.data, None)?;
+        let mut publisher = Publisher::open(&configured, store, &self.data)?;
         let mut replaying = Replaying { worker: Worker::new(&configured.shared), now_us: i64::MIN };
         for file in &files {
-            replaying.file(file, &mut publisher)?;
+            if !replaying.file(file, &mut publisher)? {
+                // The writer says why.
+                break;
+            }
         }
         let delta = replaying.worker.take(replaying.now_us, 0);
-        publisher.merge(0, delta, replaying.now_us);
-        publisher.finish(replaying.now_us).map_err(Failure::failed)?;
+        publisher.merge(0, delta, DecoderState::default(), replaying.now_us);
+        let (owner, written) = publisher.finish(replaying.now_us)?;
         let seen = replaying.worker.resolver().seen();
         write_seen(&self.data, &seen)
             .map_err(|error| Failure::failed(format!("{}: cannot be written: {error}", self.data.display())))?;
-        let ledger = publisher.settle(replaying.worker.ledger());
+        let ledger = settle(&owner, replaying.worker.ledger());
         let mut out = std::io::stdout();
         for line in ledger.lines() {
             writeln!(out, "{line}")?;
         }
-        writeln!(out, "windows published {}", publisher.published())?;
-        if let Some(losses) = publisher.losses() {
+        writeln!(out, "windows published {}", written.published)?;
+        if let Some(losses) = losses(&owner) {
             writeln!(out, "{losses}")?;
         }
         if ledger.datagrams_received == ledger.datagrams_refused(DatagramRefusal::BadVersion) {
@@ -82,13 +86,14 @@ struct Replaying {
 }
 
 impl Replaying {
-    fn file(&mut self, path: &Path, publisher: &mut Publisher) -> Result<(), Failure> {
+    /// Replays a capture; gives whether the disk works.
+    fn file(&mut self, path: &Path, publisher: &mut Publisher) -> Result<bool, Failure> {
         let worded = |error| Failure::failed(format!("{}: {error}", path.display()));
         let mut reader = CaptureReader::open(path).map_err(worded)?;
         while let Some(datagram) = reader.next().map_err(worded)? {
             let second_us = slot_start_us(datagram.received_us, SECOND_US);
-            if second_us > self.now_us {
-                self.hand_over(second_us, publisher)?;
+            if second_us > self.now_us && !self.hand_over(second_us, publisher) {
+                return Ok(false);
             }
             if datagram.is_cut_off {
                 self.worker.refuse(DatagramRefusal::CutOff);
@@ -99,19 +104,19 @@ impl Replaying {
         for note in reader.notes().sentences() {
             eprintln!("{}: {note}", path.display());
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Hands over at every full second of packet time, so that the windows of reception do not
     /// depend on how fast the replay runs.
-    fn hand_over(&mut self, second_us: i64, publisher: &mut Publisher) -> Result<(), Failure> {
-        if self.now_us != i64::MIN {
-            let delta = self.worker.take(second_us, 0);
-            publisher.merge(0, delta, second_us);
-            publisher.advance(second_us).map_err(Failure::failed)?;
+    fn hand_over(&mut self, second_us: i64, publisher: &mut Publisher) -> bool {
+        let before_us = std::mem::replace(&mut self.now_us, second_us);
+        if before_us == i64::MIN {
+            return true;
         }
-        self.now_us = second_us;
-        Ok(())
+        let delta = self.worker.take(second_us, 0);
+        publisher.merge(0, delta, DecoderState::default(), second_us);
+        publisher.advance_and_wait(second_us)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The header of a flow or counter sample, compact and expanded.
 
+use serde::{Deserialize, Serialize};
+
 use super::datagram::Overrun;
 use super::datagram::Structure;
 use super::xdr::Xdr;
@@ -19,7 +21,7 @@ pub(crate) const DISCARDED: u32 = 5;
 const INTERNAL: u32 = 0x3fff_ffff;
 
 /// What took the sample: the type (0 interface, 1 VLAN, 2 entity) and the index in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct DataSource {
     pub(crate) kind: u32,
     pub(crate) index: u32,

@@ -1,6 +1,7 @@
 //! What the sequence numbers of datagrams and samples tell: losses, order, restarts, real rates.
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::sample::{DataSource, FlowSample};
 use crate::recent::Recent;
@@ -34,7 +35,7 @@ pub(crate) struct Order {
 }
 
 /// Sequence numbers of one sub-agent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sequences {
     last: Option<Last>,
     recent: Recent,
@@ -42,7 +43,7 @@ pub(crate) struct Sequences {
     counters: HashMap<DataSource, u32>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Last {
     sequence: u32,
     uptime_ms: u32,
@@ -66,7 +67,7 @@ pub(crate) struct SampleNews {
 }
 
 /// The flow samples of one data source.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct FlowSource {
     /// The first number: those before it were never counted as lost.
     first: u32,
@@ -76,9 +77,26 @@ struct FlowSource {
     /// Packets and samples since the count began, older ones halved now and then.
     packets: u64,
     samples: u64,
+    /// Something came of it since it was saved.
+    is_changed: bool,
 }
 
 impl Sequences {
+    /// The numbers of the datagrams, and of the sources that something came of since the last time.
+    pub(crate) fn take_changes(&mut self) -> Sequences {
+        let changed =
+            |(key, source): (&DataSource, &mut FlowSource)| std::mem::take(&mut source.is_changed).then_some((*key, *source));
+        let flows = self.flows.iter_mut().filter_map(changed).collect();
+        Sequences { last: self.last, recent: self.recent.clone(), flows, counters: HashMap::new() }
+    }
+
+    /// Takes in what changed since.
+    pub(crate) fn merge(&mut self, changes: Sequences) {
+        (self.last, self.recent) = (changes.last, changes.recent);
+        self.flows.extend(changes.flows);
+        self.counters.extend(changes.counters);
+    }
+
     /// Places a datagram among those before it.
     ///
     /// A number that came before with other bytes is no copy: several senders say that they are the same agent.
@@ -164,11 +182,13 @@ impl FlowSource {
             drops: sample.drops,
             packets: 0,
             samples: 0,
+            is_changed: true,
         }
     }
 
     fn news(&mut self, sample: &FlowSample) -> SampleNews {
         let ahead = sample.sequence.wrapping_sub(self.sequence);
+        self.is_changed = true;
         let packets = sample.pool.wrapping_sub(self.pool);
         let drops = sample.drops.wrapping_sub(self.drops);
         if ahead == 0 {

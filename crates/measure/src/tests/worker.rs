@@ -41,7 +41,8 @@ fn run(events: &[Event], workers: usize, is_reversed: bool, stop_at: Option<i64>
             published.take(owner.preview(at(second)));
             let saved = postcard::to_allocvec(owner.state()).unwrap();
             let state: OwnerState = postcard::from_bytes(&saved).unwrap();
-            owner = Owner::resume(settings.clone(), state);
+            owner = Owner::restore(settings.clone(), state);
+            owner.begin_run();
             fleet = (0..workers).map(|_| Worker::new()).collect();
         }
         for event in events.iter().filter(|event| event.second == second) {
