@@ -20,7 +20,7 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_file_name(format!(".{name}.{TEMPORARY}"));
     if let Err(error) = write_synced(&temporary, bytes) {
         // What was begun is of no use; that it cannot be removed either changes nothing.
-        let _ = step(|| fs::remove_file(&temporary));
+        let _ = step(Change::RemoveFile(&temporary), || fs::remove_file(&temporary));
         return Err(error);
     }
     rename(&temporary, path)?;
@@ -28,9 +28,9 @@ pub(crate) fn publish(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = step(|| File::create(path)).map_err(StoreError::files("create", path))?;
-    step(|| file.write_all(bytes)).map_err(StoreError::files("write", path))?;
-    step(|| file.sync_all()).map_err(StoreError::files("sync", path))
+    let mut file = step(Change::Create(path), || File::create(path)).map_err(StoreError::files("create", path))?;
+    step(Change::Write(path, bytes), || file.write_all(bytes)).map_err(StoreError::files("write", path))?;
+    sync(Change::SyncFile(path), || file.sync_all()).map_err(StoreError::files("sync", path))
 }
 
 /// A file that grows at its end.
@@ -42,13 +42,13 @@ pub(crate) struct Appending {
 impl Appending {
     /// Makes a new file, in place of any that is there.
     pub(crate) fn create(path: &Path) -> Result<Appending, StoreError> {
-        let file = step(|| File::create(path)).map_err(StoreError::files("create", path))?;
+        let file = step(Change::Create(path), || File::create(path)).map_err(StoreError::files("create", path))?;
         Ok(Appending { path: path.to_path_buf(), file })
     }
 
     /// Hands bytes to the system: they outlive this process, not a loss of power.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        step(|| self.file.write_all(bytes)).map_err(StoreError::files("write", &self.path))
+        step(Change::Write(&self.path, bytes), || self.file.write_all(bytes)).map_err(StoreError::files("write", &self.path))
     }
 
     /// A second handle, to sync from another thread.
@@ -59,14 +59,14 @@ impl Appending {
 
     /// Puts what was written, and that the file is there, on the disk.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        step(|| self.file.sync_data()).map_err(StoreError::files("sync", &self.path))?;
+        sync(Change::SyncFile(&self.path), || self.file.sync_data()).map_err(StoreError::files("sync", &self.path))?;
         sync_parent(&self.path)
     }
 }
 
 /// Removes a file; one that is not there is fine.
 pub(crate) fn remove_file(path: &Path) -> Result<(), StoreError> {
-    match step(|| fs::remove_file(path)) {
+    match step(Change::RemoveFile(path), || fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(StoreError::files("remove", path)),
     }
@@ -88,7 +88,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         make_folder(parent)?;
     }
-    match step(|| fs::create_dir(path)) {
+    match step(Change::CreateFolder(path), || fs::create_dir(path)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         made => made.map_err(StoreError::files("create the folder", path))?,
     }
@@ -97,7 +97,7 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
 
 /// Opens a file that only one process can hold; `None` if another one does.
 pub(crate) fn lock(path: &Path) -> Result<Option<File>, StoreError> {
-    let file = step(|| File::create(path)).map_err(StoreError::files("create", path))?;
+    let file = step(Change::Create(path), || File::create(path)).map_err(StoreError::files("create", path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
@@ -113,11 +113,15 @@ pub(crate) fn replace_folder(new: &Path, old: &Path) -> Result<(), StoreError> {
     use nix::errno::Errno;
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
     let exchange = || match renameat2(AT_FDCWD, new, AT_FDCWD, old, RenameFlags::RENAME_EXCHANGE) {
-        Ok(()) => Ok(true),
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENOTSUP) => Ok(false),
+        Ok(()) => Ok(()),
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENOTSUP) => Err(io::ErrorKind::Unsupported.into()),
         Err(error) => Err(io::Error::from(error)),
     };
-    let is_done = !steps::cannot_exchange() && step(exchange).map_err(StoreError::files("exchange the folder", old))?;
+    let is_done = !steps::cannot_exchange()
+        && match step(Change::Exchange(new, old), exchange) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+            done => done.map(|()| true).map_err(StoreError::files("exchange the folder", old))?,
+        };
     if !is_done {
         replace_in_two_steps(new, old)?;
     }
@@ -140,7 +144,7 @@ fn replace_in_two_steps(new: &Path, old: &Path) -> Result<(), StoreError> {
 
 /// Renames a file or folder.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    step(|| fs::rename(from, to)).map_err(StoreError::files("rename onto", to))
+    step(Change::Rename(from, to), || fs::rename(from, to)).map_err(StoreError::files("rename onto", to))
 }
 
 /// Renames a file, which may go into another folder, for good.
@@ -152,7 +156,7 @@ pub(crate) fn set_aside(from: &Path, to: &Path) -> Result<(), StoreError> {
 
 /// Removes a folder with all that is in it; one that is not there is fine.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), StoreError> {
-    match step(|| fs::remove_dir_all(path)) {
+    match step(Change::RemoveFolder(path), || fs::remove_dir_all(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(StoreError::files("remove", path)),
     }
@@ -188,7 +192,7 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 /// Removes what an interrupted publication left in a folder.
 pub(crate) fn sweep(folder: &Path) -> Result<(), StoreError> {
     for path in entries(folder)?.iter().filter(|path| has_ending(path, TEMPORARY)) {
-        step(|| fs::remove_file(path)).map_err(StoreError::files("remove", path))?;
+        step(Change::RemoveFile(path), || fs::remove_file(path)).map_err(StoreError::files("remove", path))?;
     }
     Ok(())
 }
@@ -198,20 +202,50 @@ fn sync_parent(path: &Path) -> Result<(), StoreError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    step(|| File::open(parent).and_then(|folder| folder.sync_all())).map_err(StoreError::files("sync", parent))
+    sync(Change::SyncFolder(parent), || File::open(parent).and_then(|folder| folder.sync_all()))
+        .map_err(StoreError::files("sync", parent))
 }
 
-/// An operation that changes the disk: a test can end the process, as it were, before each.
-fn step<T>(operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+/// A change of the disk.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests look at what a change is"))]
+pub(crate) enum Change<'a> {
+    Create(&'a Path),
+    /// Bytes at the end.
+    Write(&'a Path, &'a [u8]),
+    SyncFile(&'a Path),
+    CreateFolder(&'a Path),
+    SyncFolder(&'a Path),
+    Rename(&'a Path, &'a Path),
+    Exchange(&'a Path, &'a Path),
+    RemoveFile(&'a Path),
+    RemoveFolder(&'a Path),
+}
+
+/// An operation that changes the disk: a test can end the process, as it were, before each, and look on.
+fn step<T>(change: Change<'_>, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     steps::pass()?;
-    operation()
+    let done = operation()?;
+    steps::note(change);
+    Ok(done)
+}
+
+/// As [`step`], of what only a loss of power would show.
+fn sync(change: Change<'_>, operation: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    step(change, || if steps::are_synced() { operation() } else { Ok(()) })
 }
 
 #[cfg(not(test))]
 mod steps {
+    pub(super) fn are_synced() -> bool {
+        true
+    }
+
     pub(super) fn pass() -> std::io::Result<()> {
         Ok(())
     }
+
+    pub(super) fn note(_: super::Change<'_>) {}
 
     pub(super) fn cannot_exchange() -> bool {
         false
@@ -221,12 +255,19 @@ mod steps {
 /// Where a test ends the writer: every operation after that many fails, cleaning up too.
 #[cfg(test)]
 pub(crate) mod steps {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::io;
+
+    use super::Change;
+
+    /// Is told of each change that was made.
+    type Observer = Box<dyn FnMut(Change<'_>)>;
 
     thread_local! {
         static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
         static CANNOT_EXCHANGE: Cell<bool> = const { Cell::new(false) };
+        static ARE_SYNCED: Cell<bool> = const { Cell::new(true) };
+        static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
     }
 
     pub(crate) fn end_after(steps: usize) {
@@ -235,6 +276,27 @@ pub(crate) mod steps {
 
     pub(crate) fn set_cannot_exchange(cannot: bool) {
         CANNOT_EXCHANGE.set(cannot);
+    }
+
+    /// Leaves syncs out, for a test that models the disk itself.
+    pub(crate) fn leave_syncs_out() {
+        ARE_SYNCED.set(false);
+    }
+
+    pub(super) fn are_synced() -> bool {
+        ARE_SYNCED.get()
+    }
+
+    pub(crate) fn observe(observer: Option<Observer>) {
+        OBSERVER.set(observer);
+    }
+
+    pub(super) fn note(change: Change<'_>) {
+        OBSERVER.with_borrow_mut(|observer| {
+            if let Some(observe) = observer {
+                observe(change);
+            }
+        });
     }
 
     pub(super) fn pass() -> io::Result<()> {

@@ -216,17 +216,21 @@ fn entries_from(
             }
             continue;
         }
+        // A copy: until the next checkpoint is written, the whole entries before are all that there is.
         let (at, aside) = (bytes.len() - rest.len(), files::with_ending(&path, "damaged"));
-        notices
-            .push(format!("{}: a journal was damaged at byte {at} and is set aside; what came after is lost", aside.display()));
-        files::set_aside(&path, &aside)?;
+        files::publish(&aside, &bytes)?;
+        notices.push(format!("{}: a journal is damaged at byte {at} and was copied; what came after is lost", aside.display()));
         break;
     }
     Ok(())
 }
 
-/// Whether an entry ends beyond the bytes that there are.
+/// Whether an entry ends beyond the bytes that there are, or there are only the zeros of a file that grew
+/// before its bytes came.
 fn is_cut_off(rest: &[u8]) -> bool {
+    if rest.iter().all(|byte| *byte == 0) {
+        return true;
+    }
     let length = rest.first_chunk::<4>().map_or(u32::MAX, |length| u32::from_le_bytes(*length)) as usize;
     rest.len() < HEAD_BYTES || length > rest.len() - HEAD_BYTES
 }

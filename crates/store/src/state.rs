@@ -56,7 +56,8 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     let words = words.iter().chain(std::iter::once(&last));
-    words.fold(bytes.len() as u64, |hash, word| {
+    // Not from 0: nothing but zeros, as a loss of power leaves them, must not be right.
+    words.fold(0x5bd1_e995_97f4_a7c5 ^ bytes.len() as u64, |hash, word| {
         (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
     })
 }

@@ -1,5 +1,7 @@
 mod crash;
 mod damage;
+mod disk;
+mod power;
 
 use std::collections::BTreeMap;
 use std::path::Path;
