@@ -134,17 +134,19 @@ fn stored(data: &Path) -> BTreeMap<i64, i64> {
     windows.into_iter().map(|(start_us, samples)| (start_us, one(samples))).collect()
 }
 
-/// The changes of a whole run, and what its caller had been told by then.
-fn recorded() -> Vec<(Noted, Vec<Told>)> {
+/// Changes, each with what the caller was told before the next.
+type Changes = Vec<(Noted, Vec<Told>)>;
+
+/// The changes of a whole run.
+fn recorded() -> Changes {
     let data = tempfile::tempdir().unwrap();
-    let notes: Rc<RefCell<Vec<(Noted, Vec<Told>)>>> = Rc::default();
+    let notes: Rc<RefCell<Changes>> = Rc::default();
     let (of_steps, root) = (notes.clone(), data.path().to_path_buf());
     steps::observe(Some(Box::new(move |change| of_steps.borrow_mut().push((Noted::of(change, &root), Vec::new())))));
     let of_run = notes.clone();
     Run::start(data.path()).go_on(&mut |told| of_run.borrow_mut().last_mut().unwrap().1.push(told));
     steps::observe(None);
-    let notes = notes.borrow().clone();
-    notes
+    notes.take()
 }
 
 /// Checks that a folder as a crash left it holds what the caller had been told, and that a run goes on from it.
@@ -207,7 +209,7 @@ fn crash(changes: &[(Noted, Vec<Told>)], point: usize) {
         told.extend_from_slice(after);
     }
     let data = folder();
-    let is_kill = point % 4 == 0;
+    let is_kill = point.is_multiple_of(4);
     if is_kill {
         disk.after_kill(data.path());
     } else {
