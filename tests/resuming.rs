@@ -5,7 +5,7 @@ use std::path::Path;
 
 use model::tables::{ExporterRow, LinkRow};
 
-use crate::softflowd::{collector, stop};
+use crate::softflowd::{collector, collector_with, stop};
 
 /// A NetFlow version 5 datagram of one flow to Microsoft that ends now.
 fn datagram(sequence: u32, bytes: u32) -> Vec<u8> {
@@ -106,4 +106,64 @@ fn a_damaged_checkpoint_is_set_aside_with_a_word() {
     let (child, _) = collector(data.path());
     stop(child);
     assert!(journal.join("checkpoint-0000000001.damaged").exists());
+}
+
+/// Runs `peerscope reload`; gives whether it was taken in, and what it said.
+fn reload(data: &Path) -> (bool, String) {
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_peerscope")).arg("reload").arg("--data").arg(data).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_configuration_is_taken_in_whole_or_not_at_all_and_no_datagram_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, config) = (folder.path().join("data"), folder.path().join("peerscope.toml"));
+    let write = |name: &str, broken: &str| {
+        let text = format!(
+            "[[exporter]]\nname = \"r1\"\naddress = \"127.0.0.1\"\n[[port]]\nname = \"port\"\nexporter = \"r1\"\ninterfaces = [4]\n\
+             [[connection]]\nname = \"{name}\"\nrole = \"direct\"\nport = \"port\"\n{broken}"
+        );
+        std::fs::write(&config, text).unwrap();
+    };
+    write("before", "");
+    let (child, address) = collector_with(&data, &["--config", config.to_str().unwrap()]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let send = |from: u32| (from..from + 50).for_each(|flow| assert!(socket.send_to(&datagram(flow, 1_000), &address).is_ok()));
+    send(0);
+    write("broken", "[[port]]\nname = \"other\"\nexporter = \"nobody\"\ninterfaces = [5]\n");
+    let (is_taken, said) = reload(&data);
+    assert!(!is_taken && said.contains("nobody"), "{said}");
+    send(50);
+    write("after", "");
+    assert!(reload(&data).0);
+    send(100);
+    stop(child);
+    let links = store::read::<LinkRow>(&data, i64::MIN, i64::MAX).unwrap().rows;
+    let bytes = |name: &str| -> f64 {
+        let of_link = links.iter().filter(|row| &*row.connection == name && &*row.direction == "to_microsoft");
+        of_link.map(|row| row.exported_bps * 60.0 / 8.0).sum()
+    };
+    assert!((bytes("before") + bytes("after") - 150.0 * 1_180.0).abs() < 1e-3, "{} and {}", bytes("before"), bytes("after"));
+    assert!(bytes("after") >= 50.0 * 1_180.0 - 1e-3 && bytes("before") >= 50.0 * 1_180.0 - 1e-3 && bytes("broken") == 0.0);
+    let (is_taken, said) = reload(&data);
+    assert!(!is_taken && said.contains("no collector"), "{said}");
+}
+
+#[test]
+fn sources_that_are_not_allowed_are_refused_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, config) = (folder.path().join("data"), folder.path().join("peerscope.toml"));
+    std::fs::write(&config, "[allow]\nsources = [\"192.0.2.0/24\"]\n").unwrap();
+    let (child, address) = collector_with(&data, &["--config", config.to_str().unwrap()]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    (0..5).for_each(|flow| assert!(socket.send_to(&datagram(flow, 1_000), &address).is_ok()));
+    stop(child);
+    assert_eq!(exported(&data).0, 0);
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_peerscope"))
+        .args(["peerings", "check", "--config", config.to_str().unwrap(), "--data", data.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&program.stdout).into_owned();
+    assert!(said.contains("source_refused") && said.contains("127.0.0.1") && said.contains("5 datagrams"), "{said}");
 }

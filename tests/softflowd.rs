@@ -41,8 +41,14 @@ fn totals(path: &Path) -> Totals {
 
 /// A collector on a free port of the loopback, and its address.
 pub(crate) fn collector(data: &Path) -> (Child, String) {
+    collector_with(data, &[])
+}
+
+/// The same with further arguments.
+pub(crate) fn collector_with(data: &Path, arguments: &[&str]) -> (Child, String) {
     let mut child = peerscope(&["collect", "--listen", "127.0.0.1:0", "--workers", "2", "--data"])
         .arg(data)
+        .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -77,6 +77,7 @@ pub(crate) fn shared() -> Shared {
     let inventory = Inventory::build(&config, &[], &[]).expect("an inventory");
     eprintln!("{} lists, {} prefixes of customers", sources.lists.len(), sources.own.len());
     Shared {
+        allowed: Arc::default(),
         decode: DecodeSettings::default(),
         sampling_rules: Vec::new(),
         table: Arc::new(attribute::Table::build(&sources)),

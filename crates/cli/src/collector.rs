@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::commands::write_seen;
 use crate::configuration::Configured;
 use crate::failure::Failure;
 use crate::owner::{Publisher, losses, settle};
-use crate::pipeline::Worker;
+use crate::pipeline::{Shared, Worker};
 
 /// Reports of workers that wait for the owner; a worker that finds no room goes on counting.
 const REPORTS_MOST: usize = 64;
@@ -31,6 +31,9 @@ const WAIT: Duration = Duration::from_millis(50);
 
 /// The same where a report is due that finds no room.
 const WAIT_LEAST: Duration = Duration::from_millis(1);
+
+/// How long workers are waited for that take a configuration in: they may be stopping.
+const HAND_IN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How far back windows are looked for that an earlier run published: they are revised no longer.
 const LOOK_BACK_US: i64 = 7_200 * SECOND_US;
@@ -47,6 +50,8 @@ const SEEN_EVERY: Duration = Duration::from_secs(60);
 /// What a worker counted since its last report.
 struct Report {
     worker: usize,
+    /// Configurations taken in before.
+    reloads: u64,
     delta: Delta,
     /// What its decoder learned.
     changes: DecoderState,
@@ -90,8 +95,45 @@ pub(crate) struct Collector {
     publisher: Publisher,
     /// When an earlier run ended without a word.
     killed_us: Option<i64>,
+    reload: Reload,
     data: PathBuf,
     clock: Clock,
+}
+
+/// A configuration that waits to be taken in, and how many there were.
+#[derive(Clone, Default)]
+pub(crate) struct Reload {
+    count: Arc<AtomicU64>,
+    latest: Arc<Mutex<Option<Arc<Shared>>>>,
+    /// How often workers took one in.
+    taken: Arc<AtomicU64>,
+    workers: u64,
+}
+
+impl Reload {
+    /// Hands a configuration in, and waits until every worker has it.
+    pub(crate) fn hand_in(&self, shared: Shared) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shared));
+        let taken = self.taken.load(Ordering::Acquire) + self.workers;
+        self.count.fetch_add(1, Ordering::Release);
+        let started = Instant::now();
+        while self.taken.load(Ordering::Acquire) < taken && started.elapsed() < HAND_IN_PATIENCE {
+            thread::sleep(WAIT_LEAST);
+        }
+    }
+
+    /// The configuration that came since `seen`, which is set to the count now.
+    fn since(&self, seen: &mut u64) -> Option<Arc<Shared>> {
+        let count = self.count.load(Ordering::Acquire);
+        if std::mem::replace(seen, count) == count {
+            return None;
+        }
+        self.latest()
+    }
+
+    fn latest(&self) -> Option<Arc<Shared>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Collector {
@@ -120,7 +162,8 @@ impl Collector {
         for (worker, _) in &mut workers {
             worker.decoder().restore(publisher.decoder().clone());
         }
-        Ok(Collector { workers, publisher, killed_us, data: data.to_path_buf(), clock })
+        let reload = Reload { workers: workers.len() as u64, ..Reload::default() };
+        Ok(Collector { workers, publisher, killed_us, reload, data: data.to_path_buf(), clock })
     }
 
     /// When an earlier run ended without a word; what it had written down is taken in.
@@ -134,6 +177,11 @@ impl Collector {
         first.iter().map(|receiver| (receiver.local_address(), receiver.buffer_granted())).collect()
     }
 
+    /// Where a new configuration is handed in: it is in force within a report's time, without losing a datagram.
+    pub(crate) fn reload(&self) -> Reload {
+        self.reload.clone()
+    }
+
     /// Receives until `stop` is set, then drains, writes everything and saves the open windows.
     pub(crate) fn run(mut self, stop: &Arc<AtomicBool>, ending: Ending) -> Result<Outcome, Failure> {
         let (outbox, inbox) = bounded(REPORTS_MOST);
@@ -143,12 +191,13 @@ impl Collector {
             .drain(..)
             .enumerate()
             .map(|(index, (worker, receivers))| {
-                let (outbox, stop) = (outbox.clone(), stop.clone());
-                thread::spawn(move || receive_until(&stop, index, worker, receivers, clock, &outbox))
+                let (outbox, stop, reload) = (outbox.clone(), stop.clone(), self.reload.clone());
+                let running = Running { index, worker, receivers, clock, outbox, reload, reloads: 0 };
+                thread::spawn(move || running.receive_until(&stop))
             })
             .collect();
         drop(outbox);
-        let totals = own(&mut self.publisher, &inbox, threads.len(), clock, &self.data);
+        let totals = self.own(&inbox, threads.len());
         for thread in threads {
             thread.join().map_err(|_| Failure::failed("a receive worker panicked; please report this"))?;
         }
@@ -169,6 +218,47 @@ impl Collector {
     }
 }
 
+impl Collector {
+    /// Merges reports until all workers are gone; gives each worker's balances and kernel drops.
+    fn own(&mut self, inbox: &Inbox<Report>, workers: usize) -> Vec<Totals> {
+        let mut totals = vec![Totals::default(); workers];
+        let mut seen: Vec<Seen> = vec![Seen::default(); workers];
+        let every = self.clock.on_the_wall(SECOND_US);
+        let (mut advanced, mut reloads) = (Instant::now(), 0);
+        loop {
+            match inbox.recv_timeout(every.saturating_sub(advanced.elapsed())) {
+                Ok(report) => {
+                    if report.reloads > reloads {
+                        reloads = report.reloads;
+                        self.reconfigure();
+                    }
+                    self.publisher.merge(report.worker, report.delta, report.changes, self.clock.now_us());
+                    totals[report.worker] = report.totals;
+                    if let Some(told) = report.seen {
+                        seen[report.worker] = told;
+                        tell_seen(&seen, &self.data);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return totals,
+            }
+            if advanced.elapsed() >= every {
+                advanced = Instant::now();
+                self.publisher.advance(self.clock.now_us());
+            }
+        }
+    }
+
+    /// Takes the latest configuration in, as the worker has whose report comes next.
+    fn reconfigure(&mut self) {
+        if let Some(shared) = self.reload.latest()
+            && let Err(failure) = self.publisher.reconfigure(&shared, self.clock.now_us())
+        {
+            tracing::error!("{failure}");
+        }
+    }
+}
+
 /// The end of the last window that an earlier run published of late, where it left no state.
 pub(crate) fn last_published_us(data: &Path, now_us: i64) -> Result<Option<i64>, Failure> {
     let found = store::read::<LinkRow>(data, now_us - LOOK_BACK_US, i64::MAX).map_err(Failure::failed)?;
@@ -177,40 +267,61 @@ pub(crate) fn last_published_us(data: &Path, now_us: i64) -> Result<Option<i64>,
     Ok(judged.map(|row| row.window_start.0 + row.window_seconds * SECOND_US).max())
 }
 
-/// A worker's life: batches of datagrams in, reports out, at the end a drained socket.
-fn receive_until(
-    stop: &AtomicBool,
+/// A worker and what it needs to run.
+struct Running {
     index: usize,
-    mut worker: Worker,
-    mut receivers: Vec<Receiver>,
+    worker: Worker,
+    receivers: Vec<Receiver>,
     clock: Clock,
-    outbox: &Outbox<Report>,
-) {
-    let (every, idle) = (clock.on_the_wall(REPORT_EVERY_US), clock.on_the_wall(IDLE_REPORT_US));
-    let (mut reported, mut told_seen, mut has_news) = (Instant::now(), Instant::now(), false);
-    loop {
-        let is_stopping = stop.load(Ordering::Relaxed);
-        let came = receive_once(&mut worker, &mut receivers, clock);
-        has_news |= came > 0;
-        let is_last = came == 0 && is_stopping;
-        let wait = if has_news { every } else { idle }.saturating_sub(reported.elapsed());
-        if is_last || wait.is_zero() && !outbox.is_full() {
-            (reported, has_news) = (Instant::now(), false);
-            let is_seen_due = is_last || told_seen.elapsed() >= SEEN_EVERY;
-            let seen = is_seen_due.then(|| worker.resolver().seen());
-            told_seen = if is_seen_due { reported } else { told_seen };
-            let kernel_drops = receivers.iter().map(Receiver::kernel_drops).sum();
-            let delta = worker.take(clock.now_us(), kernel_drops);
-            let totals = Totals { ledger: worker.ledger(), kernel_drops };
-            // The owner outlives the workers; were it gone there would be nobody to tell.
-            let _ = outbox.send(Report { worker: index, delta, changes: worker.decoder().changes(), totals, seen });
+    outbox: Outbox<Report>,
+    reload: Reload,
+    /// Configurations taken in.
+    reloads: u64,
+}
+
+impl Running {
+    /// A worker's life: batches of datagrams in, reports out, at the end a drained socket.
+    fn receive_until(mut self, stop: &AtomicBool) {
+        let clock = self.clock;
+        let (every, idle) = (clock.on_the_wall(REPORT_EVERY_US), clock.on_the_wall(IDLE_REPORT_US));
+        let (mut reported, mut told_seen, mut has_news) = (Instant::now(), Instant::now(), false);
+        loop {
+            let is_stopping = stop.load(Ordering::Relaxed);
+            let came = receive_once(&mut self.worker, &mut self.receivers, clock);
+            has_news |= came > 0;
+            let is_last = came == 0 && is_stopping;
+            let wait = if has_news { every } else { idle }.saturating_sub(reported.elapsed());
+            let mut reloads = self.reloads;
+            let reloaded = self.reload.since(&mut reloads);
+            if is_last || reloaded.is_some() || wait.is_zero() && !self.outbox.is_full() {
+                (reported, has_news) = (Instant::now(), false);
+                let is_seen_due = is_last || reloaded.is_some() || told_seen.elapsed() >= SEEN_EVERY;
+                told_seen = if is_seen_due { reported } else { told_seen };
+                self.report(is_seen_due);
+            }
+            if let Some(shared) = reloaded {
+                self.worker.reconfigure(&shared);
+                self.reloads = reloads;
+                self.reload.taken.fetch_add(1, Ordering::Release);
+            }
+            if is_last {
+                return;
+            }
+            if came == 0 {
+                let _ = wait_any(&self.receivers, WAIT.min(wait.max(WAIT_LEAST)));
+            }
         }
-        if is_last {
-            return;
-        }
-        if came == 0 {
-            let _ = wait_any(&receivers, WAIT.min(wait.max(WAIT_LEAST)));
-        }
+    }
+
+    fn report(&mut self, is_seen_due: bool) {
+        let worker = &mut self.worker;
+        let kernel_drops = self.receivers.iter().map(Receiver::kernel_drops).sum();
+        let delta = worker.take(self.clock.now_us(), kernel_drops);
+        let totals = Totals { ledger: worker.ledger(), kernel_drops };
+        let seen = is_seen_due.then(|| worker.seen());
+        // The owner outlives the workers; were it gone there would be nobody to tell.
+        let changes = worker.decoder().changes();
+        let _ = self.outbox.send(Report { worker: self.index, reloads: self.reloads, delta, changes, totals, seen });
     }
 }
 
@@ -224,32 +335,6 @@ fn receive_once(worker: &mut Worker, receivers: &mut [Receiver], clock: Clock) -
         came += received.unwrap_or(0);
     }
     came
-}
-
-/// Merges reports until all workers are gone; gives each worker's balances and kernel drops.
-fn own(publisher: &mut Publisher, inbox: &Inbox<Report>, workers: usize, clock: Clock, data: &Path) -> Vec<Totals> {
-    let mut totals = vec![Totals::default(); workers];
-    let mut seen: Vec<Seen> = vec![Seen::default(); workers];
-    let every = clock.on_the_wall(SECOND_US);
-    let mut advanced = Instant::now();
-    loop {
-        match inbox.recv_timeout(every.saturating_sub(advanced.elapsed())) {
-            Ok(report) => {
-                publisher.merge(report.worker, report.delta, report.changes, clock.now_us());
-                totals[report.worker] = report.totals;
-                if let Some(told) = report.seen {
-                    seen[report.worker] = told;
-                    tell_seen(&seen, data);
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return totals,
-        }
-        if advanced.elapsed() >= every {
-            advanced = Instant::now();
-            publisher.advance(clock.now_us());
-        }
-    }
 }
 
 fn tell_seen(seen: &[Seen], data: &Path) {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use clap::Args;
 use decode::{DecodeSettings, SamplingRule};
 use measure::MeasureSettings;
+use model::Prefix;
 use peering::{ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, TransitConfig};
 use receive::ReceiverSettings;
 use serde::Deserialize;
 use store::{Store, StoreSettings};
 
+use crate::allowed::Allowed;
 use crate::failure::{Failure, read_text};
 use crate::lists::ListArguments;
 use crate::pipeline::Shared;
@@ -40,6 +42,15 @@ struct ConfigurationFile {
     transit: Vec<TransitConfig>,
     lists: ListArguments,
     inventory: InventoryFiles,
+    allow: AllowConfig,
+}
+
+/// Who may send.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AllowConfig {
+    /// Addresses and prefixes; none stands for all.
+    sources: Vec<Prefix>,
 }
 
 /// Files that the network's edge is described in, besides the configuration.
@@ -85,6 +96,7 @@ impl Configured {
         }
         let sources = file.lists.relative_to(&folder).join(&arguments.lists).read()?;
         let shared = Shared {
+            allowed: Arc::new(Allowed::of(&file.allow.sources)),
             decode: file.decode,
             sampling_rules: sampling_rules(&inventory),
             table: Arc::new(attribute::Table::build(&sources)),

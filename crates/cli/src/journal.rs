@@ -34,6 +34,8 @@ pub(crate) enum Entry {
     Counts(Box<Counts>, DecoderState),
     /// Windows were judged at this time.
     Advance(i64),
+    /// Another configuration is in force.
+    Reconfigured,
     /// The run ended as it should: nothing came after.
     End,
 }
@@ -43,12 +45,19 @@ pub(crate) struct Kept {
     pub(crate) owner: Owner,
     /// Of all workers; an exporter is on one at a time.
     pub(crate) decoder: DecoderState,
+    /// Those in force.
+    settings: MeasureSettings,
 }
 
 impl Kept {
     /// A state without windows.
     pub(crate) fn new(settings: MeasureSettings) -> Kept {
-        Kept { owner: Owner::new(settings), decoder: DecoderState::default() }
+        Kept { owner: Owner::new(settings.clone()), decoder: DecoderState::default(), settings }
+    }
+
+    /// Goes on under other settings from the next entry [`Entry::Reconfigured`] on.
+    pub(crate) fn set(&mut self, settings: MeasureSettings) {
+        self.settings = settings;
     }
 
     /// Takes an entry in; gives what is due to be published.
@@ -60,6 +69,7 @@ impl Kept {
                 self.decoder.merge(changes);
             }
             Entry::Advance(now_us) => return self.owner.advance(now_us),
+            Entry::Reconfigured => self.owner.reconfigure(self.settings.clone()),
             Entry::End => {}
         }
         Vec::new()
@@ -182,7 +192,8 @@ impl Reading {
         match item {
             Recovered::Checkpoint(bytes) => match postcard::from_bytes::<Saved>(&bytes) {
                 Ok(Saved { owner, decoder }) => {
-                    self.kept = Some(Kept { owner: Owner::restore(settings.clone(), owner), decoder });
+                    let owner = Owner::restore(settings.clone(), owner);
+                    self.kept = Some(Kept { owner, decoder, settings: settings.clone() });
                 }
                 Err(_) => self.is_unknown = true,
             },
@@ -198,7 +209,7 @@ impl Reading {
         match &entry {
             Entry::Advance(now_us) => self.last_us = Some(*now_us),
             Entry::Counts(counts, _) => self.last_us = Some(counts.now_us()),
-            Entry::Begin | Entry::End => {}
+            Entry::Begin | Entry::Reconfigured | Entry::End => {}
         }
         let Some(kept) = &mut self.kept else { return };
         for publication in kept.apply(entry) {

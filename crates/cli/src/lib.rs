@@ -5,6 +5,7 @@
 //! [`journal`] keeps what a killed collector goes on from;
 //! [`commands`] has one file a command.
 
+pub mod allowed;
 mod clock;
 mod collector;
 mod commands;

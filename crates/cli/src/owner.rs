@@ -1,6 +1,6 @@
 //! The owner: merges what the workers counted, judges windows, and hands rows to the writer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use decode::DecoderState;
 use measure::{Delta, Owner};
@@ -11,6 +11,7 @@ use crate::configuration::Configured;
 use crate::connections::Connections;
 use crate::failure::Failure;
 use crate::journal::{Entry, Keeper, Kept};
+use crate::pipeline::Shared;
 use crate::writer::{Writer, Written};
 
 /// The owner of all windows, and the thread that writes.
@@ -20,6 +21,7 @@ pub(crate) struct Publisher {
     keeper: Option<Keeper>,
     connections: Connections,
     writer: Writer,
+    data: PathBuf,
 }
 
 impl Publisher {
@@ -27,7 +29,7 @@ impl Publisher {
     pub(crate) fn open(configured: &Configured, store: Store, data: &Path) -> Result<Publisher, Failure> {
         let connections = Connections::open(configured.shared.inventory.clone(), data).map_err(Failure::failed)?;
         let kept = Kept::new(configured.shared.measure.clone());
-        Ok(Publisher { kept, keeper: None, connections, writer: Writer::start(store) })
+        Ok(Publisher { kept, keeper: None, connections, writer: Writer::start(store), data: data.to_path_buf() })
     }
 
     /// An owner that keeps a journal, and goes on from an earlier one's; gives when that ended without a word.
@@ -54,6 +56,18 @@ impl Publisher {
         publisher.save(now_us);
         publisher.keep(&Entry::Begin, now_us);
         Ok((publisher, earlier.killed_us))
+    }
+
+    /// Goes on under another configuration.
+    ///
+    /// # Errors
+    ///
+    /// If what the table of connections says cannot be read.
+    pub(crate) fn reconfigure(&mut self, shared: &Shared, now_us: i64) -> Result<(), Failure> {
+        self.connections = Connections::open(shared.inventory.clone(), &self.data).map_err(Failure::failed)?;
+        self.kept.set(shared.measure.clone());
+        self.enter(Entry::Reconfigured, now_us);
+        Ok(())
     }
 
     /// What decoders of earlier runs knew.

@@ -10,8 +10,10 @@ use attribute::Attributor;
 use decode::{DecodeSettings, Decoder, SamplingRule};
 use measure::{Delta, Deltas, MeasureSettings};
 use model::ledger::DatagramRefusal;
-use model::{Attribution, Batch, ExporterHealth, Ledger, Placements};
-use peering::{Inventory, Resolver};
+use model::{Address, Attribution, Batch, ExporterHealth, Ledger, Placements};
+use peering::{Inventory, Resolver, Seen};
+
+use crate::allowed::{Allowed, RefusedSources};
 
 /// Records that are carried on together: enough to fetch their table entries ahead, few enough to
 /// stay in the cache.
@@ -19,6 +21,8 @@ const BATCH_RECORDS: usize = 64;
 
 /// What all workers share, immutable.
 pub struct Shared {
+    /// Who may send.
+    pub allowed: Arc<Allowed>,
     /// Bounds of decoding.
     pub decode: DecodeSettings,
     /// Configured sampling rates.
@@ -33,6 +37,10 @@ pub struct Shared {
 
 /// A worker's whole state.
 pub struct Worker {
+    allowed: Arc<Allowed>,
+    refused: RefusedSources,
+    /// Under an earlier configuration.
+    seen_before: Seen,
     decoder: Decoder,
     attributor: Attributor,
     resolver: Resolver,
@@ -48,6 +56,9 @@ impl Worker {
     /// A worker with empty state.
     pub fn new(shared: &Shared) -> Worker {
         Worker {
+            allowed: shared.allowed.clone(),
+            refused: RefusedSources::default(),
+            seen_before: Seen::default(),
             decoder: Decoder::new(shared.decode.clone(), shared.sampling_rules.clone()),
             attributor: Attributor::new(shared.table.clone()),
             resolver: Resolver::new(shared.inventory.clone()),
@@ -62,10 +73,27 @@ impl Worker {
 
     /// Takes a datagram in.
     pub fn datagram(&mut self, received_us: i64, source: SocketAddr, payload: &[u8]) {
+        let address = Address::from(source.ip());
+        if !self.allowed.allows(address) {
+            self.refused.note(address, received_us);
+            return self.refuse(DatagramRefusal::NotAllowed);
+        }
         self.decoder.datagram(received_us, source, payload, &mut self.batch);
         if self.batch.records.len() >= BATCH_RECORDS {
             self.carry();
         }
+    }
+
+    /// Goes on under another configuration; to be called right after [`Worker::take`].
+    pub fn reconfigure(&mut self, shared: &Shared) {
+        self.seen_before = self.seen();
+        self.allowed = shared.allowed.clone();
+        self.refused = RefusedSources::default();
+        self.decoder.reconfigure(shared.decode.clone(), shared.sampling_rules.clone());
+        self.attributor = Attributor::new(shared.table.clone());
+        self.resolver = Resolver::new(shared.inventory.clone());
+        self.table = shared.table.clone();
+        self.deltas.restart();
     }
 
     /// Counts a datagram that was refused before decoding.
@@ -94,9 +122,12 @@ impl Worker {
         &mut self.decoder
     }
 
-    /// The resolver, for what it has seen.
-    pub fn resolver(&self) -> &Resolver {
-        &self.resolver
+    /// What it has seen, for `peerings check`.
+    pub fn seen(&self) -> Seen {
+        let mut seen = self.resolver.seen();
+        seen.refused = self.refused.seen();
+        seen.join(self.seen_before.clone());
+        seen
     }
 
     fn carry(&mut self) {

@@ -81,6 +81,15 @@ impl Decoder {
         }
     }
 
+    /// Goes on with other settings and configured rates; what exporters told stays, and is told again.
+    pub fn reconfigure(&mut self, settings: DecodeSettings, rules: Vec<SamplingRule>) {
+        (self.settings, self.rules) = (settings, rules);
+        for exporter in &mut self.exporters {
+            exporter.rules = ExporterRules::of(&self.rules, exporter.address);
+            exporter.is_announced = false;
+        }
+    }
+
     /// Counts a datagram that the caller refuses: cut off, or not allowed.
     pub fn refuse(&mut self, reason: DatagramRefusal) {
         self.ledger.datagrams_received += 1;

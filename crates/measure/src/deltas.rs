@@ -160,6 +160,11 @@ impl Deltas {
         self.cells.clear();
     }
 
+    /// Goes on with other attribution tables and another directory; to be called right after [`Deltas::take`].
+    pub fn restart(&mut self) {
+        self.begin_epoch(i64::MIN);
+    }
+
     fn learn(&mut self, facts: &[Fact]) {
         for fact in facts {
             if let Fact::Exporter { exporter, address } = fact {

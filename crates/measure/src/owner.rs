@@ -86,6 +86,12 @@ impl Owner {
         self.state.names.forget_configuration();
     }
 
+    /// Goes on under another configuration: what it says of links, the first delta under it tells.
+    pub fn reconfigure(&mut self, settings: MeasureSettings) {
+        self.settings = settings;
+        self.state.names.forget_configuration();
+    }
+
     /// An owner of the same state, to look ahead with.
     pub(crate) fn copy(&self) -> Owner {
         Owner { settings: self.settings.clone(), state: self.state.clone(), translators: Vec::new() }

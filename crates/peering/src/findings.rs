@@ -47,6 +47,8 @@ pub enum FindingKind {
     SeveralRouters,
     /// More interfaces than the limit.
     TooManyInterfaces,
+    /// A source that the allow-list does not name.
+    SourceRefused,
 }
 
 impl FindingKind {
@@ -66,6 +68,7 @@ impl FindingKind {
             FindingKind::Twins => "twins",
             FindingKind::SeveralRouters => "several_routers",
             FindingKind::TooManyInterfaces => "too_many_interfaces",
+            FindingKind::SourceRefused => "source_refused",
         }
     }
 }
@@ -88,6 +91,10 @@ impl Inventory {
         self.check_exporters(seen, &mut findings);
         self.check_ports(seen, &mut findings);
         self.check_connections(seen, &mut findings);
+        for refused in &seen.refused {
+            let text = format!("{} datagrams were refused; name it in sources of [allow] if it is yours", refused.datagrams);
+            findings.add(FindingKind::SourceRefused, &refused.address.to_string(), text);
+        }
         for exporter in &seen.exporters {
             self.check_interfaces(exporter, &mut findings);
             self.check_records(exporter, seen, &mut findings);

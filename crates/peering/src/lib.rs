@@ -29,4 +29,4 @@ pub use inventory::rows::{connection_changes, is_same_connection};
 pub use inventory::{Inventory, SamplingEntry};
 pub use peerings::Peering;
 pub use resolver::Resolver;
-pub use seen::{Seen, SeenExporter, SeenInterface, SeenLink, SeenNextHop};
+pub use seen::{Seen, SeenExporter, SeenInterface, SeenLink, SeenNextHop, SeenRefused};

@@ -11,6 +11,20 @@ pub struct Seen {
     pub exporters: Vec<SeenExporter>,
     /// By link that carried something.
     pub links: Vec<SeenLink>,
+    /// Sources that are not on the allow-list, those that sent last.
+    pub refused: Vec<SeenRefused>,
+}
+
+/// A source that is not on the allow-list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SeenRefused {
+    /// Its address.
+    pub address: Address,
+    /// Datagrams that came.
+    pub datagrams: u64,
+    /// When the last one came, microseconds since 1970.
+    pub last_us: i64,
 }
 
 /// What one exporter showed.
@@ -102,6 +116,7 @@ pub struct SeenLink {
 impl Seen {
     /// Adds what another worker, or an earlier run, has seen.
     pub fn join(&mut self, other: Seen) {
+        self.refused.extend(other.refused);
         for exporter in other.exporters {
             match self.exporters.iter_mut().find(|one| one.address == exporter.address) {
                 Some(one) => one.join(exporter),

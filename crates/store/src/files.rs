@@ -97,10 +97,33 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
 
 /// Opens a file that only one process can hold; `None` if another one does.
 pub(crate) fn lock(path: &Path) -> Result<Option<File>, StoreError> {
-    let file = step(Change::Create(path), || File::create(path)).map_err(StoreError::files("create", path))?;
+    // Not emptied before it is locked: it names the process that holds it.
+    let open = || File::options().write(true).create(true).truncate(false).open(path);
+    let file = step(Change::Create(path), open).map_err(StoreError::files("create", path))?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => {
+            // For whoever wants to tell this process something.
+            let sign = || file.set_len(0).and_then(|()| write!(&file, "{}", std::process::id()));
+            step(Change::Write(path, b""), sign).map_err(StoreError::files("write", path))?;
+            Ok(Some(file))
+        }
         Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(StoreError::files("lock", path)(error)),
+    }
+}
+
+/// The process that holds a lock; `None` if none does.
+pub(crate) fn holder(path: &Path) -> Result<Option<u32>, StoreError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(StoreError::files("open", path))?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(fs::TryLockError::WouldBlock) => {
+            let text = fs::read_to_string(path).map_err(StoreError::files("read", path))?;
+            Ok(text.trim().parse().ok())
+        }
         Err(fs::TryLockError::Error(error)) => Err(StoreError::files("lock", path)(error)),
     }
 }

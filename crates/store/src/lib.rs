@@ -31,4 +31,4 @@ mod tests;
 pub use error::StoreError;
 pub use journal::{Journal, JournalSync, Recovered};
 pub use reading::{Damaged, Found, read};
-pub use store::{Store, StoreSettings, has_tables, remove_tables};
+pub use store::{Store, StoreSettings, has_tables, remove_tables, writer_of};

@@ -42,6 +42,15 @@ pub(crate) const TABLES: &[(&str, Compact)] = &[
     (ExporterRow::TABLE, Store::compact_hour::<ExporterRow>),
 ];
 
+/// The process that writes into a data folder; `None` if none does.
+///
+/// # Errors
+///
+/// If its lock cannot be read.
+pub fn writer_of(data: &Path) -> Result<Option<u32>, StoreError> {
+    files::holder(&data.join(LOCK))
+}
+
 /// Whether a data folder holds tables.
 pub fn has_tables(data: &Path) -> bool {
     TABLES.iter().any(|(table, _)| data.join(table).exists())

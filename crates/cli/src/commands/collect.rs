@@ -50,39 +50,49 @@ impl Collect {
                 jiff::Timestamp::from_microsecond(killed_us).map_or_else(|_| killed_us.to_string(), |at| at.to_string())
             );
         }
+        let (reload, arguments, data) = (collector.reload(), self.configuration, self.data);
+        on_signals(&[SignalKind::hangup()], move || super::reload::take_in(&reload, &arguments, &data))?;
         let outcome = collector.run(&stop, Ending::Resumable)?;
         print_outcome(&outcome)
     }
 }
 
-/// A flag that Ctrl-C, SIGTERM and SIGHUP set; a second one ends the program at once.
+/// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
 pub(crate) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
-    let cannot = |error| Failure::failed(format!("cannot watch for signals: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
-    let (mut terminate, mut hang_up) = {
+    on_signals(&[SignalKind::interrupt(), SignalKind::terminate()], move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+    })?;
+    Ok(stop)
+}
+
+/// Calls `act` on a thread of its own each time that one of the signals comes.
+fn on_signals(kinds: &[SignalKind], mut act: impl FnMut() + Send + 'static) -> Result<(), Failure> {
+    let cannot = |error| Failure::failed(format!("cannot watch for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot)?;
+    let mut signals = Vec::new();
+    {
         let _guard = runtime.enter();
-        let watch = |kind| tokio::signal::unix::signal(kind).map_err(cannot);
-        (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?)
-    };
+        for kind in kinds {
+            signals.push(tokio::signal::unix::signal(*kind).map_err(cannot)?);
+        }
+    }
     std::thread::spawn(move || {
         runtime.block_on(async {
-            let mut wait = async || {
-                tokio::select! {
-                    _ = tokio::signal::ctrl_c() => {}
-                    _ = terminate.recv() => {}
-                    // The terminal is gone.
-                    _ = hang_up.recv() => {}
-                }
-            };
-            wait().await;
-            flag.store(true, Ordering::Relaxed);
-            wait().await;
-            std::process::exit(1);
+            loop {
+                std::future::poll_fn(|context| {
+                    let came = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+                    if came { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                })
+                .await;
+                act();
+            }
         });
     });
-    Ok(stop)
+    Ok(())
 }
 
 /// Prints the balances; an imbalance is a failure.

@@ -7,6 +7,7 @@ mod inspect;
 mod peerings;
 mod prefixes;
 mod reference;
+mod reload;
 mod replay;
 mod simulate;
 
@@ -20,6 +21,7 @@ use crate::failure::Failure;
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Collect(collect::Collect),
+    Reload(reload::Reload),
     Replay(replay::Replay),
     Demo(demo::Demo),
     Inspect(inspect::Inspect),
@@ -35,6 +37,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Command::Collect(command) => command.run(),
+            Command::Reload(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Inspect(command) => command.run(),

@@ -52,7 +52,7 @@ impl Replay {
         let delta = replaying.worker.take(replaying.now_us, 0);
         publisher.merge(0, delta, DecoderState::default(), replaying.now_us);
         let (owner, written) = publisher.finish(replaying.now_us)?;
-        let seen = replaying.worker.resolver().seen();
+        let seen = replaying.worker.seen();
         write_seen(&self.data, &seen)
             .map_err(|error| Failure::failed(format!("{}: cannot be written: {error}", self.data.display())))?;
         let ledger = settle(&owner, replaying.worker.ledger());

@@ -175,6 +175,7 @@ impl Resolver {
                     from_microsoft_records: *from,
                 })
                 .collect(),
+            refused: Vec::new(),
         }
     }
 
