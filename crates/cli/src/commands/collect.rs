@@ -40,6 +40,9 @@ impl Collect {
         super::replay::refuse_replayed(&self.data)?;
         let stop = stop_on_signal()?;
         let collector = Collector::start(&configured, &self.listen, usize::from(self.workers), &self.data, Clock::wall())?;
+        // Before anyone knows of it: without it the signal would end the process.
+        let (reload, arguments, data) = (collector.reload(), self.configuration, self.data);
+        on_signals(&[SignalKind::hangup()], move || super::reload::take_in(&reload, &arguments, &data))?;
         for (address, buffer_bytes) in collector.listening() {
             eprintln!("listening on {address} (receive buffer {buffer_bytes} bytes)");
         }
@@ -50,8 +53,6 @@ impl Collect {
                 jiff::Timestamp::from_microsecond(killed_us).map_or_else(|_| killed_us.to_string(), |at| at.to_string())
             );
         }
-        let (reload, arguments, data) = (collector.reload(), self.configuration, self.data);
-        on_signals(&[SignalKind::hangup()], move || super::reload::take_in(&reload, &arguments, &data))?;
         let outcome = collector.run(&stop, Ending::Resumable)?;
         print_outcome(&outcome)
     }
