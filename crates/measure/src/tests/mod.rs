@@ -184,15 +184,7 @@ struct Published {
 impl Published {
     fn take(&mut self, due: Vec<Publication>) {
         for publication in due {
-            let table = match publication.rows {
-                Rows::Connections(_) => 0,
-                Rows::Ports(_) => 1,
-                Rows::Links(_) => 2,
-                Rows::Traffic(_) => 3,
-                Rows::Prefixes(_) => 4,
-                Rows::Exporters(_) => 5,
-            };
-            self.windows.insert((publication.window_start_us, table), publication.rows);
+            self.windows.insert((publication.window_start_us, publication.rows.number()), publication.rows);
         }
     }
 
