@@ -102,6 +102,8 @@ pub(crate) struct Keeper {
     /// When the next checkpoint is due.
     due_us: i64,
     buffer: Vec<u8>,
+    /// It could not be written, and that was told.
+    is_given_up: bool,
     /// Failures of the writer that were answered with a new checkpoint.
     answered_failures: u64,
 }
@@ -115,7 +117,7 @@ impl Keeper {
         if reading.is_unknown {
             tracing::warn!("{}: the saved state is of another version; open windows begin anew", data.display());
         }
-        let keeper = Keeper { journal, due_us: i64::MIN, buffer: Vec::new(), answered_failures: 0 };
+        let keeper = Keeper { journal, due_us: i64::MIN, buffer: Vec::new(), is_given_up: false, answered_failures: 0 };
         Ok((keeper, reading.finish()))
     }
 
@@ -138,6 +140,7 @@ impl Keeper {
             tracing::error!("{error}; the journal is given up until it can be written again: a kill loses open windows");
             // Rows that are published from now on it would not know of.
             let _ = self.journal.discard();
+            self.is_given_up = true;
             self.due_us = now_us.saturating_add(AGAIN_US);
         }
     }
@@ -162,9 +165,17 @@ impl Keeper {
             .and_then(|sync| kept.to_bytes().map(|bytes| (sync, bytes)).map_err(|error| error.to_string()));
         self.due_us = now_us.saturating_add(if made.is_ok() && !has_failed { CHECKPOINT_EVERY_US } else { AGAIN_US });
         match made {
-            Ok(made) => Some(made),
+            Ok(made) => {
+                if std::mem::take(&mut self.is_given_up) {
+                    tracing::info!("the journal is written again");
+                }
+                Some(made)
+            }
             Err(error) => {
-                tracing::error!("{error}; the open windows cannot be saved, a kill loses them");
+                // Once, not at every try.
+                if !std::mem::replace(&mut self.is_given_up, true) {
+                    tracing::error!("{error}; the open windows cannot be saved, a kill loses them");
+                }
                 let _ = self.journal.discard();
                 None
             }
