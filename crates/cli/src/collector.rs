@@ -216,9 +216,7 @@ impl Collector {
             losses: losses(&owner),
         })
     }
-}
 
-impl Collector {
     /// Merges reports until all workers are gone; gives each worker's balances and kernel drops.
     fn own(&mut self, inbox: &Inbox<Report>, workers: usize) -> Vec<Totals> {
         let mut totals = vec![Totals::default(); workers];
@@ -252,7 +250,7 @@ impl Collector {
     /// Takes the latest configuration in, as the worker has whose report comes next.
     fn reconfigure(&mut self) {
         if let Some(shared) = self.reload.latest()
-            && let Err(failure) = self.publisher.reconfigure(&shared, self.clock.now_us())
+            && let Err(failure) = self.publisher.reconfigure(&shared)
         {
             tracing::error!("{failure}");
         }

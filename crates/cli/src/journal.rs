@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use decode::DecoderState;
 use measure::{Counts, MeasureSettings, Owner, OwnerState};
 use model::Publication;
-use model::time::SECOND_US;
 use serde::{Deserialize, Serialize};
 use store::{Journal, JournalSync, Recovered};
 
 use crate::failure::Failure;
 
 /// Time between two checkpoints, and bytes of the journal after which one comes sooner.
-const CHECKPOINT_EVERY_US: i64 = 60 * SECOND_US;
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 const CHECKPOINT_BYTES: u64 = 64 << 20;
 /// Time after which a journal that could not be written is begun anew.
-const AGAIN_US: i64 = 10 * SECOND_US;
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// A state whole: windows, and what decoders know of exporters.
 #[derive(Serialize, Deserialize)]
@@ -99,8 +99,8 @@ pub(crate) struct Earlier {
 /// The journal of this run.
 pub(crate) struct Keeper {
     journal: Journal,
-    /// When the next checkpoint is due.
-    due_us: i64,
+    /// When the last checkpoint was tried; `None` has one made at once.
+    tried: Option<Instant>,
     buffer: Vec<u8>,
     /// It could not be written, and that was told.
     is_given_up: bool,
@@ -117,12 +117,12 @@ impl Keeper {
         if reading.is_unknown {
             tracing::warn!("{}: the saved state is of another version; open windows begin anew", data.display());
         }
-        let keeper = Keeper { journal, due_us: i64::MIN, buffer: Vec::new(), is_given_up: false, answered_failures: 0 };
+        let keeper = Keeper { journal, tried: None, buffer: Vec::new(), is_given_up: false, answered_failures: 0 };
         Ok((keeper, reading.finish()))
     }
 
     /// Appends an entry. A journal that cannot be written is given up until the next checkpoint.
-    pub(crate) fn keep(&mut self, entry: &Entry, now_us: i64) {
+    pub(crate) fn keep(&mut self, entry: &Entry) {
         if !self.journal.is_open() {
             return;
         }
@@ -141,7 +141,7 @@ impl Keeper {
             // Rows that are published from now on it would not know of.
             let _ = self.journal.discard();
             self.is_given_up = true;
-            self.due_us = now_us.saturating_add(AGAIN_US);
+            self.tried = Some(Instant::now());
         }
     }
 
@@ -151,19 +151,24 @@ impl Keeper {
     }
 
     /// The state to write as a checkpoint, if one is due; the journal goes on from it.
-    pub(crate) fn checkpoint(&mut self, kept: &Kept, now_us: i64, writer_failures: u64) -> Option<(JournalSync, Vec<u8>)> {
-        let has_failed = writer_failures > self.answered_failures;
-        let is_due = now_us >= self.due_us || self.journal.bytes() >= CHECKPOINT_BYTES && self.journal.is_open();
+    ///
+    /// What the writer failed to sync or write is not tried again but answered with a new one: after a
+    /// failed sync nobody knows what of the old file is on the disk.
+    pub(crate) fn checkpoint(&mut self, kept: &Kept, writer_failures: u64) -> Option<(JournalSync, Vec<u8>)> {
+        let has_failed = writer_failures > self.answered_failures || !self.journal.is_open();
+        let every = if has_failed { AGAIN } else { CHECKPOINT_EVERY };
+        let is_due =
+            self.tried.is_none_or(|tried| tried.elapsed() >= every) || self.journal.bytes() >= CHECKPOINT_BYTES && !has_failed;
         if !is_due {
             return None;
         }
+        self.tried = Some(Instant::now());
         self.answered_failures = writer_failures;
         let made = self
             .journal
             .begin()
             .map_err(|error| error.to_string())
             .and_then(|sync| kept.to_bytes().map(|bytes| (sync, bytes)).map_err(|error| error.to_string()));
-        self.due_us = now_us.saturating_add(if made.is_ok() && !has_failed { CHECKPOINT_EVERY_US } else { AGAIN_US });
         match made {
             Ok(made) => {
                 if std::mem::take(&mut self.is_given_up) {
@@ -184,7 +189,7 @@ impl Keeper {
 
     /// Makes the next checkpoint due.
     pub(crate) fn hurry(&mut self) {
-        self.due_us = i64::MIN;
+        self.tried = None;
     }
 }
 

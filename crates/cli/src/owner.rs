@@ -53,8 +53,8 @@ impl Publisher {
         publisher.writer.publish(earlier.publications);
         publisher.kept.apply(Entry::Begin);
         publisher.keeper = Some(keeper);
-        publisher.save(now_us);
-        publisher.keep(&Entry::Begin, now_us);
+        publisher.save();
+        publisher.keep(&Entry::Begin);
         Ok((publisher, earlier.killed_us))
     }
 
@@ -63,10 +63,10 @@ impl Publisher {
     /// # Errors
     ///
     /// If what the table of connections says cannot be read.
-    pub(crate) fn reconfigure(&mut self, shared: &Shared, now_us: i64) -> Result<(), Failure> {
+    pub(crate) fn reconfigure(&mut self, shared: &Shared) -> Result<(), Failure> {
         self.connections = Connections::open(shared.inventory.clone(), &self.data).map_err(Failure::failed)?;
         self.kept.set(shared.measure.clone());
-        self.enter(Entry::Reconfigured, now_us);
+        self.enter(Entry::Reconfigured);
         Ok(())
     }
 
@@ -78,12 +78,12 @@ impl Publisher {
     /// Takes a worker's counts in, and what its decoder learned.
     pub(crate) fn merge(&mut self, worker: usize, delta: Delta, changes: DecoderState, now_us: i64) {
         let counts = self.kept.owner.translate(worker, delta, now_us);
-        self.enter(Entry::Counts(Box::new(counts), changes), now_us);
+        self.enter(Entry::Counts(Box::new(counts), changes));
     }
 
     /// Has published what is due, and finished hours compacted.
     pub(crate) fn advance(&mut self, now_us: i64) {
-        let due = self.enter(Entry::Advance(now_us), now_us);
+        let due = self.enter(Entry::Advance(now_us));
         if let Some(sync) = self.keeper.as_ref().and_then(Keeper::sync) {
             // Before the rows: what was published must be known after a loss of power.
             self.writer.sync(sync);
@@ -91,7 +91,7 @@ impl Publisher {
         let changes = self.connections.changes(self.kept.owner.links(), now_us);
         self.writer.publish(due.into_iter().chain(changes));
         self.writer.compact(now_us);
-        self.save(now_us);
+        self.save();
     }
 
     /// As [`Publisher::advance`], for one who can wait until the rows are written; gives whether the disk works.
@@ -100,21 +100,21 @@ impl Publisher {
         self.writer.catch_up()
     }
 
-    fn enter(&mut self, entry: Entry, now_us: i64) -> Vec<Publication> {
-        self.keep(&entry, now_us);
+    fn enter(&mut self, entry: Entry) -> Vec<Publication> {
+        self.keep(&entry);
         self.kept.apply(entry)
     }
 
-    fn keep(&mut self, entry: &Entry, now_us: i64) {
+    fn keep(&mut self, entry: &Entry) {
         if let Some(keeper) = &mut self.keeper {
-            keeper.keep(entry, now_us);
+            keeper.keep(entry);
         }
     }
 
     /// Writes a checkpoint if one is due.
-    fn save(&mut self, now_us: i64) {
+    fn save(&mut self) {
         let failures = self.writer.written().journal_failures;
-        let due = self.keeper.as_mut().and_then(|keeper| keeper.checkpoint(&self.kept, now_us, failures));
+        let due = self.keeper.as_mut().and_then(|keeper| keeper.checkpoint(&self.kept, failures));
         if let Some((journal, state)) = due {
             self.writer.checkpoint(journal, state);
         }
@@ -132,8 +132,8 @@ impl Publisher {
         if let Some(keeper) = &mut self.keeper {
             keeper.hurry();
         }
-        self.save(now_us);
-        self.keep(&Entry::End, now_us);
+        self.save();
+        self.keep(&Entry::End);
         Ok((self.kept.owner, self.writer.finish()?))
     }
 
@@ -148,8 +148,8 @@ impl Publisher {
         if let Some(keeper) = &mut self.keeper {
             keeper.hurry();
         }
-        self.save(now_us);
-        self.keep(&Entry::End, now_us);
+        self.save();
+        self.keep(&Entry::End);
         let is_saved = self.keeper.as_ref().is_some_and(|keeper| keeper.sync().is_some());
         let written = self.writer.finish()?;
         if is_saved { Ok((self.kept.owner, written)) } else { Err(Failure::failed("the open windows could not be saved")) }

@@ -104,11 +104,7 @@ impl Writer {
     }
 
     fn push(&self, task: Task) {
-        let mut queue = self.shared.lock();
-        // What a later task of its kind does anyway need not wait twice.
-        let is_same = |waiting: &Task| std::mem::discriminant(waiting) == std::mem::discriminant(&task);
-        queue.tasks.retain(|waiting| matches!(waiting, Task::Publish(_)) || !is_same(waiting));
-        queue.tasks.push_back(task);
+        self.shared.lock().push(task);
         self.shared.changed.notify_all();
     }
 
@@ -141,19 +137,35 @@ impl Writer {
 }
 
 impl Queue {
+    /// Adds a task behind the others, in place of waiting ones whose work it does.
+    fn push(&mut self, task: Task) {
+        // Rows wait for the sync before them: of syncs only those that no rows follow can go.
+        let first = match task {
+            Task::Sync(_) => self.tasks.iter().rposition(|task| matches!(task, Task::Publish(_))).map_or(0, |last| last + 1),
+            _ => 0,
+        };
+        let mut place = 0;
+        self.tasks.retain(|waiting| {
+            place += 1;
+            place <= first || std::mem::discriminant(waiting) != std::mem::discriminant(&task)
+        });
+        self.tasks.push_back(task);
+    }
+
     fn publish(&mut self, publication: Publication) {
-        self.rows += rows(&publication);
-        let is_same = |task: &&mut Task| matches!(task, Task::Publish(held) if is_revision(held, &publication));
-        if let Some(Task::Publish(held)) = self.tasks.iter_mut().find(is_same) {
-            self.rows -= rows(held);
-            *held = publication;
-        } else {
-            self.tasks.push_back(Task::Publish(publication));
+        // A checkpoint is of a state in which the rows before it are published: they must not go past it.
+        let first = self.tasks.iter().rposition(|task| matches!(task, Task::Checkpoint(..))).map_or(0, |last| last + 1);
+        let is_same = |task: &Task| matches!(task, Task::Publish(held) if is_revision(held, &publication));
+        let held = self.tasks.iter().skip(first).position(is_same).and_then(|place| self.tasks.remove(first + place));
+        if let Some(Task::Publish(held)) = held {
+            self.rows -= held.rows.len();
         }
+        self.rows += publication.rows.len();
+        self.tasks.push_back(Task::Publish(publication));
         while self.rows > WAITING_ROWS_MOST {
             let Some(oldest) = self.tasks.iter().position(|task| matches!(task, Task::Publish(_))) else { break };
             if let Some(Task::Publish(fallen)) = self.tasks.remove(oldest) {
-                self.rows -= rows(&fallen);
+                self.rows -= fallen.rows.len();
                 self.written.fell_off += 1;
             }
         }
@@ -162,10 +174,11 @@ impl Queue {
     /// Puts a task back that could not be done, unless a later one does its work.
     fn put_back(&mut self, task: Task) {
         if let Task::Publish(publication) = &task {
+            let mut before_checkpoint = self.tasks.iter().take_while(|task| !matches!(task, Task::Checkpoint(..)));
             let has_revision =
-                self.tasks.iter().any(|task| matches!(task, Task::Publish(held) if is_revision(held, publication)));
+                before_checkpoint.any(|task| matches!(task, Task::Publish(held) if is_revision(held, publication)));
             if !has_revision {
-                self.rows += rows(publication);
+                self.rows += publication.rows.len();
                 self.tasks.push_front(task);
             }
         }
@@ -177,17 +190,6 @@ fn is_revision(one: &Publication, other: &Publication) -> bool {
     one.window_start_us == other.window_start_us
         && std::mem::discriminant(&one.rows) == std::mem::discriminant(&other.rows)
         && !matches!(one.rows, Rows::Connections(_))
-}
-
-fn rows(publication: &Publication) -> usize {
-    match &publication.rows {
-        Rows::Connections(rows) => rows.len(),
-        Rows::Ports(rows) => rows.len(),
-        Rows::Links(rows) => rows.len(),
-        Rows::Traffic(rows) => rows.len(),
-        Rows::Prefixes(rows) => rows.len(),
-        Rows::Exporters(rows) => rows.len(),
-    }
 }
 
 /// The thread: one task after the other; gives why what was left at the end could not be done.
@@ -202,7 +204,7 @@ fn write_until_closed(mut store: Store, shared: &Shared) -> Option<StoreError> {
             }
         };
         if let Task::Publish(publication) = &task {
-            queue.rows -= rows(publication);
+            queue.rows -= publication.rows.len();
         }
         drop(queue);
         let done = perform(&mut store, &task);
@@ -239,5 +241,68 @@ fn perform(store: &mut Store, task: &Task) -> Result<(), StoreError> {
         Task::Compact(now_us) => store.compact(*now_us).map(|_| ()),
         Task::Sync(journal) => journal.sync(),
         Task::Checkpoint(journal, state) => journal.checkpoint(state),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::table::{Kind, Row, Value};
+    use model::tables::LinkRow;
+    use store::Journal;
+
+    use super::*;
+
+    fn publication(window_start_us: i64, rows: usize) -> Publication {
+        let value = |kind: Kind| match kind {
+            Kind::Integer => Value::Integer(0),
+            Kind::Float => Value::Float(0.0),
+            Kind::Timestamp => Value::Timestamp(0),
+            _ => Value::Text("".into()),
+        };
+        let values = || LinkRow::COLUMNS.iter().map(|column| if column.is_nullable { Value::Null } else { value(column.kind) });
+        let row = |_| LinkRow::from_values(values().collect()).unwrap();
+        Publication { window_start_us, rows: Rows::Links((0..rows).map(row).collect()) }
+    }
+
+    /// The queue as a person reads it: `S`ync, `C`heckpoint, co`M`paction, or window and rows.
+    fn shown(queue: &Queue) -> String {
+        let one = |task: &Task| match task {
+            Task::Publish(publication) => format!("{}:{}", publication.window_start_us, publication.rows.len()),
+            Task::Compact(_) => "M".to_string(),
+            Task::Sync(_) => "S".to_string(),
+            Task::Checkpoint(..) => "C".to_string(),
+        };
+        queue.tasks.iter().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn rows_follow_the_sync_before_them_and_never_pass_a_checkpoint() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::recover(data.path(), |_| {}).unwrap();
+        let sync = journal.begin().unwrap();
+        let again = || journal.sync().unwrap();
+        let mut queue = Queue::default();
+        queue.push(Task::Sync(sync));
+        queue.push(Task::Sync(again()));
+        queue.publish(publication(0, 1));
+        queue.publish(publication(60, 1));
+        queue.push(Task::Sync(again()));
+        queue.push(Task::Sync(again()));
+        assert_eq!(shown(&queue), "S 0:1 60:1 S");
+        // A revision goes behind its own sync.
+        queue.publish(publication(0, 2));
+        assert_eq!(shown(&queue), "S 60:1 S 0:2");
+        queue.push(Task::Checkpoint(again(), Vec::new()));
+        queue.push(Task::Sync(again()));
+        queue.publish(publication(0, 3));
+        assert_eq!((shown(&queue).as_str(), queue.rows), ("S 60:1 S 0:2 C S 0:3", 6));
+        // What failed goes back where it was, unless its revision comes before the checkpoint.
+        queue.put_back(Task::Publish(publication(60, 9)));
+        queue.put_back(Task::Publish(publication(120, 1)));
+        assert_eq!(shown(&queue), "120:1 S 60:1 S 0:2 C S 0:3");
+        queue.push(Task::Checkpoint(again(), Vec::new()));
+        queue.push(Task::Compact(1));
+        queue.push(Task::Compact(2));
+        assert_eq!(shown(&queue), "120:1 S 60:1 S 0:2 S 0:3 C M");
     }
 }

@@ -47,13 +47,13 @@ struct SavedDomain {
 }
 
 impl SavedDomain {
-    fn of(domain: &mut Domain, is_whole: bool) -> SavedDomain {
-        let are_told = is_whole || std::mem::take(&mut domain.are_templates_changed);
+    fn of(domain: &mut Domain) -> SavedDomain {
+        let are_told = std::mem::take(&mut domain.are_templates_changed);
         SavedDomain {
             port: domain.port,
             templates: are_told.then(|| domain.templates.definitions()),
             sequence: domain.sequence.clone(),
-            sflow: if is_whole { domain.sflow.clone() } else { domain.sflow.take_changes() },
+            sflow: domain.sflow.take_changes(),
             clock: domain.clock.clone(),
             active_timeout_s: domain.timeout.seconds(),
             has_updates: domain.has_updates,
@@ -88,28 +88,19 @@ impl DecoderState {
 }
 
 impl Decoder {
-    /// What the next run needs to decode its first datagram.
-    pub fn save(&mut self) -> DecoderState {
-        self.state(true)
-    }
-
-    /// What of it changed since the last time; costs what came since then.
+    /// What the next run needs to decode its first datagram, as far as it changed since the last time; costs what came since then.
     pub fn changes(&mut self) -> DecoderState {
-        self.state(false)
-    }
-
-    fn state(&mut self, is_whole: bool) -> DecoderState {
         let mut state = DecoderState::default();
         for domain in &mut self.domains {
-            if !std::mem::take(&mut domain.is_changed) && !is_whole {
+            if !std::mem::take(&mut domain.is_changed) {
                 continue;
             }
             let exporter = &self.exporters[domain.exporter];
             let saved = state.exporters.entry((exporter.address, exporter.port)).or_default();
-            saved.domains.insert((domain.protocol, domain.number), SavedDomain::of(domain, is_whole));
+            saved.domains.insert((domain.protocol, domain.number), SavedDomain::of(domain));
         }
         for exporter in &mut self.exporters {
-            if !std::mem::take(&mut exporter.is_changed) && !is_whole {
+            if !std::mem::take(&mut exporter.is_changed) {
                 continue;
             }
             let mut interface_names: Vec<(u32, String)> =

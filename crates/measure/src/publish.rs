@@ -155,12 +155,9 @@ impl Owner {
         let learned = Learned::of(self, window_us, window_us + WINDOW_US);
         let loads = port_loads(&self.state.windows, window_us);
         let links = self.link_rows(window_us, now_us, stage, &learned, &loads);
-        if !links.is_empty() {
-            due.push(Publication { window_start_us: window_us, rows: Rows::Links(links) });
-        }
         let ports = self.port_rows(window_us, now_us, stage, &loads);
-        if !ports.is_empty() {
-            due.push(Publication { window_start_us: window_us, rows: Rows::Ports(ports) });
+        for rows in [Rows::Links(links), Rows::Ports(ports)] {
+            push(due, window_us, stage, rows);
         }
         let passed_us = self.passed_us(window_us + WINDOW_US, now_us);
         if let Some(window) = self.state.windows.get_mut(&window_us) {
@@ -187,11 +184,8 @@ impl Owner {
 
     fn publish_detail(&mut self, window_us: i64, now_us: i64, stage: Stage, due: &mut Vec<Publication>) {
         let (traffic, prefixes) = self.detail_rows(window_us, now_us, stage);
-        if !traffic.is_empty() {
-            due.push(Publication { window_start_us: window_us, rows: Rows::Traffic(traffic) });
-        }
-        if !prefixes.is_empty() {
-            due.push(Publication { window_start_us: window_us, rows: Rows::Prefixes(prefixes) });
+        for rows in [Rows::Traffic(traffic), Rows::Prefixes(prefixes)] {
+            push(due, window_us, stage, rows);
         }
         let passed_us = self.passed_us(window_us + DETAIL_WINDOW_US, now_us);
         if let Some(window) = self.state.details.get_mut(&window_us) {
@@ -217,5 +211,12 @@ impl Owner {
         let links = &self.state.names.links;
         self.state.link_covers.forget_before(idle_us, |way| links[way.0 as usize].is_active);
         self.state.port_covers.forget_before(idle_us, |_| false);
+    }
+}
+
+/// Adds a publication; one without rows takes back what an earlier one may have said.
+fn push(due: &mut Vec<Publication>, window_start_us: i64, stage: Stage, rows: Rows) {
+    if stage != Stage::Open || !rows.is_empty() {
+        due.push(Publication { window_start_us, rows });
     }
 }

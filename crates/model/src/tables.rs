@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Name;
 use crate::table::Timestamp;
+use crate::time::{DETAIL_WINDOW_US, SECOND_US, WINDOW_US};
 
 crate::tables! {
     /// A connection, transit link or other link as it stood: a row per change.
@@ -302,9 +303,36 @@ impl Rows {
             Rows::Exporters(_) => 5,
         }
     }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        match self {
+            Rows::Connections(rows) => rows.len(),
+            Rows::Ports(rows) => rows.len(),
+            Rows::Links(rows) => rows.len(),
+            Rows::Traffic(rows) => rows.len(),
+            Rows::Prefixes(rows) => rows.len(),
+            Rows::Exporters(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length of their window, seconds; 0 where each row is of an instant.
+    pub const fn window_seconds(&self) -> i64 {
+        match self {
+            Rows::Connections(_) => 0,
+            Rows::Ports(_) | Rows::Links(_) | Rows::Exporters(_) => WINDOW_US / SECOND_US,
+            Rows::Traffic(_) | Rows::Prefixes(_) => DETAIL_WINDOW_US / SECOND_US,
+        }
+    }
 }
 
-/// A window's rows, ready to be published; a revision replaces the rows published before.
+/// A window's rows, ready to be published; a revision replaces the rows published before, one without
+/// rows takes them back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publication {
     /// Start of the window.

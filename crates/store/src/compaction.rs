@@ -64,7 +64,11 @@ impl Store {
         revised: &[R],
     ) -> Result<(), StoreError> {
         let mut rows = self.take_rows::<R>(folder)?;
+        let before = rows.len();
         rows.retain(|row| columns::start_us(row) != start_us);
+        if revised.is_empty() && rows.len() == before {
+            return Ok(());
+        }
         rows.extend_from_slice(revised);
         rows.sort_by_key(columns::start_us);
         self.replace_hour(folder, &rows)

@@ -129,35 +129,38 @@ impl Store {
         std::mem::take(&mut self.notices)
     }
 
-    /// Publishes a window; a revision replaces what was published before. One without rows does nothing.
+    /// Publishes a window; a revision replaces what was published before, one without rows takes it back.
     ///
     /// # Errors
     ///
     /// If it cannot be written; what was there before still stands.
     pub fn publish(&mut self, publication: &Publication) -> Result<(), StoreError> {
-        let start_us = publication.window_start_us;
+        let window = (publication.window_start_us, publication.rows.window_seconds());
         match &publication.rows {
-            Rows::Connections(rows) => self.publish_rows(start_us, 0, rows),
-            Rows::Ports(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
-            Rows::Links(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
-            Rows::Traffic(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
-            Rows::Prefixes(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
-            Rows::Exporters(rows) => self.publish_rows(start_us, rows.first().map_or(0, |row| row.window_seconds), rows),
+            Rows::Connections(rows) => self.publish_rows(window, rows),
+            Rows::Ports(rows) => self.publish_rows(window, rows),
+            Rows::Links(rows) => self.publish_rows(window, rows),
+            Rows::Traffic(rows) => self.publish_rows(window, rows),
+            Rows::Prefixes(rows) => self.publish_rows(window, rows),
+            Rows::Exporters(rows) => self.publish_rows(window, rows),
         }
     }
 
-    fn publish_rows<R: Row + Clone>(&mut self, start_us: i64, seconds: i64, rows: &[R]) -> Result<(), StoreError> {
-        if rows.is_empty() {
+    fn publish_rows<R: Row + Clone>(&mut self, (start_us, seconds): (i64, i64), rows: &[R]) -> Result<(), StoreError> {
+        let folder = hour_folder(&self.data, R::TABLE, start_us)?;
+        if rows.is_empty() && !folder.exists() {
             return Ok(());
         }
-        let folder = hour_folder(&self.data, R::TABLE, start_us)?;
         files::make_folder(&folder)?;
         let Checked { mut manifest, is_compacted, .. } = Manifest::check(&folder)?;
         if is_compacted {
             return self.revise_compacted(&folder, start_us, rows);
         }
-        self.in_parts.insert((R::TABLE, start_us.div_euclid(HOUR_US) * HOUR_US));
         let name = window_file(start_us, seconds)?;
+        if rows.is_empty() && manifest.files.iter().all(|entry| entry.name != name) {
+            return Ok(());
+        }
+        self.in_parts.insert((R::TABLE, start_us.div_euclid(HOUR_US) * HOUR_US));
         let bytes = self.write_file(&folder.join(&name), rows)?;
         manifest.enter(Entry::of(&name, rows, bytes));
         manifest.save(&folder)

@@ -110,6 +110,23 @@ fn a_finished_hour_becomes_one_file_and_takes_revisions() {
 }
 
 #[test]
+fn a_revision_without_rows_takes_them_back() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
+    let nothing = |window_start_us| Publication { window_start_us, rows: Rows::Links(Vec::new()) };
+    store.publish(&nothing(0)).unwrap();
+    assert!(!data.path().join("links").exists());
+    (0..3).for_each(|window| publish(&mut store, window * WINDOW_US, window));
+    store.publish(&nothing(WINDOW_US)).unwrap();
+    store.publish(&nothing(7 * WINDOW_US)).unwrap();
+    assert_eq!(samples(data.path()), [0, 2]);
+    assert_eq!(store.compact(2 * HOUR_US + 4_000_000_000).unwrap(), 1);
+    store.publish(&nothing(7 * WINDOW_US)).unwrap();
+    store.publish(&nothing(0)).unwrap();
+    assert_eq!(samples(data.path()), [2]);
+}
+
+#[test]
 fn what_an_interrupted_run_left_is_swept() {
     let data = tempfile::tempdir().unwrap();
     let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();

@@ -184,7 +184,11 @@ struct Published {
 impl Published {
     fn take(&mut self, due: Vec<Publication>) {
         for publication in due {
-            self.windows.insert((publication.window_start_us, publication.rows.number()), publication.rows);
+            let window = (publication.window_start_us, publication.rows.number());
+            self.windows.remove(&window);
+            if !publication.rows.is_empty() {
+                self.windows.insert(window, publication.rows);
+            }
         }
     }
 

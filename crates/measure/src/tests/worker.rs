@@ -97,3 +97,11 @@ proptest! {
         prop_assert!(published.traffic().iter().map(|row| row.bytes_exported).sum::<i64>() <= sent as i64);
     }
 }
+
+/// A row that a stopped collector showed is taken back where its view turns out not to count.
+#[test]
+fn a_stop_shows_nothing_that_stays_when_it_no_longer_holds() {
+    let event = |second, view, record| Event { second, worker: 0, link: 0, view, record };
+    let events = [event(0, View::OtherPort, flow(-22, 0, 1, 1, 1)), event(354, View::OwnPort, flow(354, 354, 129_449, 889, 1))];
+    assert_eq!(run(&events, 1, false, Some(354)), run(&events, 1, false, None));
+}
