@@ -42,6 +42,6 @@ fn side(table: &Table, address: Address, place: u32, exporter_asn: u32) -> Side 
         return Side { tag, place, asn };
     }
     // A list that gives the origin knows better than the exporter.
-    let is_microsoft = origin_asn == 0 && table.microsoft_asns.binary_search(&exporter_asn).is_ok();
+    let is_microsoft = origin_asn == 0 && table.microsoft_asns.has(exporter_asn);
     Side { tag: if is_microsoft { table.exporter_tag } else { TagId::NONE }, place, asn }
 }

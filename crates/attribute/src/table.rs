@@ -17,8 +17,8 @@ pub struct Table {
     names: Arc<TagNames>,
     /// Tag and origin AS (0 unknown) by place: what each record needs, close together.
     pub(crate) answers: Vec<(TagId, u32)>,
-    /// Microsoft's ASes in order.
-    pub(crate) microsoft_asns: Vec<u32>,
+    /// Microsoft's ASes.
+    pub(crate) microsoft_asns: AsnSet,
     /// The tag of what only the exporter says is of a Microsoft AS.
     pub(crate) exporter_tag: TagId,
 }
@@ -33,7 +33,7 @@ impl Table {
             v6: V6Table::build(&flat.v6),
             answers: flat.names.places.iter().map(|place| (place.tag, place.origin_asn.unwrap_or(0))).collect(),
             names: Arc::new(flat.names),
-            microsoft_asns: sources.microsoft_asns.iter().copied().collect(),
+            microsoft_asns: AsnSet::new(sources.microsoft_asns.iter().copied()),
             exporter_tag: TagId(exporter_tag as u32),
         }
     }
@@ -55,5 +55,28 @@ impl Table {
     /// What the lists say of an address.
     pub fn place(&self, address: Address) -> &Place {
         &self.names.places[self.lookup(address) as usize]
+    }
+}
+
+/// A set of ASes of which most questions are answered by one bit.
+pub(crate) struct AsnSet {
+    asns: Vec<u32>,
+    /// By the low bits of its number: whether there may be such an AS.
+    may_have: [u64; 64],
+}
+
+impl AsnSet {
+    fn new(asns: impl Iterator<Item = u32>) -> AsnSet {
+        let mut set = AsnSet { asns: asns.collect(), may_have: [0; 64] };
+        set.asns.sort_unstable();
+        for asn in &set.asns {
+            set.may_have[(asn >> 6 & 63) as usize] |= 1 << (asn & 63);
+        }
+        set
+    }
+
+    #[inline]
+    pub(crate) fn has(&self, asn: u32) -> bool {
+        self.may_have[(asn >> 6 & 63) as usize] >> (asn & 63) & 1 != 0 && self.asns.binary_search(&asn).is_ok()
     }
 }

@@ -3,7 +3,7 @@
 //! One cell of the Microsoft end serves two tables: its tag is a row of `traffic`, its place a row of
 //! `prefixes`. Names come later, at the owner, and once: a cell has a number until the table is cleared.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 use model::tag::Side;
@@ -12,6 +12,7 @@ use model::{Address, Prefix};
 use serde::{Deserialize, Serialize};
 
 use crate::lane::OTHER;
+use crate::small::Small;
 use crate::sums::Sums;
 
 /// Which end of a record a cell counts.
@@ -35,6 +36,10 @@ impl End {
 
 /// Marks a place that is the number of a prefix by the exporter's mask.
 const BY_MASK: u32 = 1 << 31;
+/// Prefixes by mask that are at hand without a look-up; a power of two.
+const MEMO: usize = 4_096;
+/// Where nothing is at hand: no prefix has this mask.
+const NO_PREFIX: (Address, u8, u32) = (Address::UNKNOWN, 0, 0);
 /// Slots of an empty table.
 const SLOTS_LEAST: usize = 1_024;
 
@@ -109,10 +114,31 @@ impl CellKey {
     }
 }
 
-impl Hash for CellKey {
+/// Numbers that nobody outside can know, so that nobody can choose keys that meet in the table.
+struct Seeds([u64; 3]);
+
+fn fold(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    product as u64 ^ (product >> 64) as u64
+}
+
+impl Seeds {
+    fn new() -> Seeds {
+        let hashing = DefaultHashBuilder::default();
+        Seeds([0_u8, 1, 2].map(|number| hashing.hash_one(number) | 1))
+    }
+
+    /// Products of a key's words with each other and with a seed, folded (as in wyhash).
     #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.iter().for_each(|word| state.write_u64(*word));
+    fn hash(&self, key: &CellKey) -> u64 {
+        let [first, second, third] = key.0;
+        fold(fold(first ^ self.0[0], second ^ self.0[1]) ^ third, self.0[2])
+    }
+
+    /// The same of a prefix.
+    #[inline]
+    fn mix(&self, first: u128, mask: u8) -> u64 {
+        fold(first as u64 ^ self.0[0], (first >> 64) as u64 ^ self.0[1] ^ u64::from(mask))
     }
 }
 
@@ -146,20 +172,16 @@ impl Cell {
 
     /// Adds what fits; gives whether it did.
     #[inline]
-    fn add(&mut self, sums: &Sums) -> bool {
-        let (Ok(squares), Ok(spread_squares)) = (u64::try_from(sums.squares), u64::try_from(sums.spread_squares)) else {
+    fn add(&mut self, part: &Small, records: u32) -> bool {
+        let (bytes, is_over) = self.bytes.overflowing_add(part.bytes);
+        let (packets, is_over_packets) = self.packets.overflowing_add(part.packets);
+        let (records, is_over_records) = self.records.overflowing_add(records);
+        let (squares, is_over_squares) = self.squares.overflowing_add(part.squares);
+        let (spread_squares, is_over_spread) = self.spread_squares.overflowing_add(part.spread_squares);
+        if is_over | is_over_packets | is_over_records | is_over_squares | is_over_spread {
             return false;
-        };
-        let added = (
-            self.bytes.checked_add(sums.bytes),
-            self.packets.checked_add(sums.packets),
-            self.records.checked_add(sums.records as u32),
-            self.squares.checked_add(squares),
-            self.spread_squares.checked_add(spread_squares),
-        );
-        let (Some(bytes), Some(packets), Some(records), Some(squares), Some(spread_squares)) = added else { return false };
-        (self.bytes, self.packets, self.records) = (bytes, packets, records);
-        (self.squares, self.spread_squares) = (squares, spread_squares);
+        }
+        *self = Cell { key: self.key, number: self.number, records, bytes, packets, squares, spread_squares };
         true
     }
 
@@ -189,7 +211,9 @@ pub(crate) struct Cells {
     large: HashMap<u32, Sums>,
     prefixes: HashMap<(Address, u8), u32>,
     prefixes_in_order: Vec<Prefix>,
-    hashing: DefaultHashBuilder,
+    /// Prefixes by mask that were found last, with their masks and places.
+    by_mask: Vec<(Address, u8, u32)>,
+    seeds: Seeds,
     /// Additions that wait: done together, so that the processor overlaps their waits for memory.
     waiting: Vec<Waiting>,
     /// A sum of no meaning: without it the reading ahead would be left out.
@@ -205,7 +229,8 @@ pub(crate) struct Cells {
 #[derive(Clone, Copy)]
 struct Waiting {
     ends: [(u64, CellKey); 2],
-    sums: Sums,
+    part: Small,
+    records: u32,
 }
 
 /// A cell that a report tells of for the first time.
@@ -235,7 +260,8 @@ impl Cells {
             large: HashMap::new(),
             prefixes: HashMap::new(),
             prefixes_in_order: Vec::new(),
-            hashing: DefaultHashBuilder::default(),
+            by_mask: vec![NO_PREFIX; MEMO],
+            seeds: Seeds::new(),
             waiting: Vec::new(),
             read_ahead: 0,
             first_window_us: None,
@@ -253,8 +279,21 @@ impl Cells {
         CellKey::new(lane, place, tag, side.asn, end, address.ip_version())
     }
 
+    /// The place of the prefix by the exporter's mask.
+    #[inline]
     fn place_by_mask(&mut self, address: Address, mask: u8) -> u32 {
         let Some(prefix) = Prefix::new(address, mask) else { return 0 };
+        let memo = self.seeds.mix(prefix.first().bits(), mask) as usize % MEMO;
+        let (held, held_mask, place) = self.by_mask[memo];
+        if held == prefix.first() && held_mask == mask {
+            return place;
+        }
+        let place = self.number_of(prefix, mask);
+        self.by_mask[memo] = (prefix.first(), mask, place);
+        place
+    }
+
+    fn number_of(&mut self, prefix: Prefix, mask: u8) -> u32 {
         let number = self.prefixes_in_order.len();
         match self.prefixes.get(&(prefix.first(), mask)) {
             Some(number) => BY_MASK | *number,
@@ -269,12 +308,20 @@ impl Cells {
 
     /// Adds to the cells of both ends in the window; [`Cells::settle`] does it.
     #[inline]
-    pub(crate) fn add(&mut self, ends: [CellKey; 2], window_us: i64, sums: &Sums) {
+    pub(crate) fn add(&mut self, ends: [CellKey; 2], window_us: i64, part: &Small, records: u32) {
         let ends = ends.map(|key| {
             let key = key.in_window(window_us);
-            (self.hashing.hash_one(key), key)
+            (self.seeds.hash(&key), key)
         });
-        self.waiting.push(Waiting { ends, sums: *sums });
+        self.waiting.push(Waiting { ends, part: *part, records });
+    }
+
+    /// The same at once, of what may be too large for a cell.
+    pub(crate) fn add_large(&mut self, ends: [CellKey; 2], window_us: i64, sums: &Sums) {
+        for key in ends.map(|key| key.in_window(window_us)) {
+            let slot = self.slot(self.seeds.hash(&key), key);
+            self.large.entry(self.slots[slot].number).or_default().add(sums);
+        }
     }
 
     /// Does the additions that wait.
@@ -288,22 +335,21 @@ impl Cells {
             read_ahead = read_ahead.wrapping_add(self.slots[hash as usize & mask].number);
         }
         self.read_ahead = read_ahead;
-        for Waiting { ends, sums } in &waiting {
+        for Waiting { ends, part, records } in &waiting {
             for (hash, key) in ends {
-                self.count(*hash, *key, sums);
+                let slot = self.slot(*hash, *key);
+                self.add_to(slot, part, *records);
             }
         }
         waiting.clear();
         self.waiting = waiting;
     }
 
+    /// The slot of a cell, which is opened if need be.
     #[inline]
-    fn count(&mut self, hash: u64, key: CellKey, sums: &Sums) {
+    fn slot(&mut self, hash: u64, key: CellKey) -> usize {
         let slot = self.find(hash, &key);
-        if self.slots[slot].is_none() {
-            return self.open(slot, key, sums);
-        }
-        self.add_to(slot, sums);
+        if self.slots[slot].is_none() { self.open(slot, key) } else { slot }
     }
 
     /// The slot of a cell, or the empty one where it would be.
@@ -319,33 +365,34 @@ impl Cells {
     }
 
     #[inline]
-    fn add_to(&mut self, slot: usize, sums: &Sums) {
+    fn add_to(&mut self, slot: usize, part: &Small, records: u32) {
         let cell = &mut self.slots[slot];
         if cell.is_zero() {
             self.touched.push(slot as u32);
         }
-        if !cell.add(sums) {
-            self.large.entry(cell.number).or_default().add(sums);
+        if !cell.add(part, records) {
+            self.large.entry(cell.number).or_default().add_small(part, records.into());
         }
     }
 
-    /// Adds to a cell that is not there yet; to `other` when there are too many.
-    fn open(&mut self, mut slot: usize, mut key: CellKey, sums: &Sums) {
+    /// Opens a cell that is not there yet; gives the slot of `other` when there are too many.
+    #[cold]
+    fn open(&mut self, mut slot: usize, mut key: CellKey) -> usize {
         if self.len >= self.most && !key.is_other() {
             self.folded += 1;
             key = key.other();
-            slot = self.find(self.hashing.hash_one(key), &key);
+            slot = self.find(self.seeds.hash(&key), &key);
             // Windows, too, can be made up: past an eighth more, all goes to the first.
             if self.len >= self.most + self.most / 8 && self.slots[slot].is_none() {
                 key = key.in_window(*self.first_window_us.get_or_insert(key.window_us()));
-                slot = self.find(self.hashing.hash_one(key), &key);
+                slot = self.find(self.seeds.hash(&key), &key);
             }
             self.first_window_us.get_or_insert(key.window_us());
         }
         if self.slots[slot].is_none() {
             if (self.len + 1) * 2 > self.slots.len() {
                 self.grow();
-                slot = self.find(self.hashing.hash_one(key), &key);
+                slot = self.find(self.seeds.hash(&key), &key);
             }
             self.slots[slot] = Cell { key, number: self.len as u32, ..Cell::NONE };
             self.len += 1;
@@ -354,7 +401,7 @@ impl Cells {
             let prefix = by_mask.then(|| self.prefixes_in_order.get((key.raw_place() & !BY_MASK) as usize).copied());
             self.opened.push(OpenedCell { key, prefix: prefix.flatten() });
         }
-        self.add_to(slot, sums);
+        slot
     }
 
     /// Doubles the slots.
@@ -363,7 +410,7 @@ impl Cells {
         let cells = std::mem::replace(&mut self.slots, more);
         self.touched.clear();
         for cell in cells.into_iter().filter(|cell| !cell.is_none()) {
-            let slot = self.find(self.hashing.hash_one(cell.key), &cell.key);
+            let slot = self.find(self.seeds.hash(&cell.key), &cell.key);
             self.slots[slot] = cell;
             if !cell.is_zero() {
                 self.touched.push(slot as u32);
@@ -401,6 +448,7 @@ impl Cells {
         self.len = 0;
         self.prefixes.clear();
         self.prefixes_in_order.clear();
+        self.by_mask.fill(NO_PREFIX);
         self.first_window_us = None;
         self.last_window_us = i64::MIN;
     }
@@ -410,7 +458,7 @@ impl Cells {
 mod tests {
     use super::*;
 
-    const SUMS: Sums = Sums { bytes: 1, packets: 1, records: 1, squares: 1, spread_squares: 1 };
+    const PART: Small = Small { bytes: 1, packets: 1, squares: 1, spread_squares: 1 };
 
     fn key(cells: &mut Cells, place: u32, address: &str, mask: u8) -> CellKey {
         let side = Side { place, asn: 64_500, ..Side::default() };
@@ -422,7 +470,7 @@ mod tests {
         let check = |place: u32, address: &str, mask: u8, expected: Option<&str>| {
             let mut cells = Cells::new(16);
             let key = key(&mut cells, place, address, mask);
-            cells.add([key; 2], 0, &SUMS);
+            cells.add([key; 2], 0, &PART, 1);
             let opened = cells.take().opened[0];
             assert_eq!(opened.prefix.map(|prefix| prefix.to_string()).as_deref(), expected);
             assert_eq!((opened.key.place(), opened.key.lane(), opened.key.asn()), (place, 1, 64_500));
@@ -440,7 +488,7 @@ mod tests {
         for report in 0..3_u64 {
             for place in 1..3_000 {
                 let key = key(&mut cells, place, "192.0.2.1", 0);
-                (0..=report).for_each(|_| cells.add([key; 2], -DETAIL_WINDOW_US, &SUMS));
+                (0..=report).for_each(|_| cells.add([key; 2], -DETAIL_WINDOW_US, &PART, 1));
             }
             let Counted { opened, sums } = cells.take();
             assert_eq!((opened.len(), sums.len()), (if report == 0 { 2_999 } else { 0 }, 2_999));
@@ -456,7 +504,7 @@ mod tests {
         for window in 0..8 {
             for place in 1..100 {
                 let key = key(&mut cells, place, "192.0.2.1", 0);
-                cells.add([key; 2], window * DETAIL_WINDOW_US, &SUMS);
+                cells.add([key; 2], window * DETAIL_WINDOW_US, &PART, 1);
                 cells.settle();
             }
         }
@@ -471,10 +519,11 @@ mod tests {
     fn what_is_too_large_for_a_cell_is_counted_all_the_same() {
         let mut cells = Cells::new(16);
         let first = key(&mut cells, 1, "192.0.2.1", 0);
-        let large = Sums { bytes: u64::MAX - 2, squares: 1 << 80, ..SUMS };
         let second = key(&mut cells, 2, "192.0.2.1", 0);
-        for sums in [SUMS, large, SUMS, SUMS] {
-            cells.add([first, second], -DETAIL_WINDOW_US, &sums);
+        let large = Sums { bytes: u64::MAX - 3, squares: 1 << 80, ..Sums::default() };
+        cells.add_large([first, second], -DETAIL_WINDOW_US, &large);
+        for squares in [1, u64::MAX, 1] {
+            cells.add([first, second], -DETAIL_WINDOW_US, &Small { squares, ..PART }, 1);
         }
         let mut total = Sums::default();
         for (number, sums) in cells.take().sums {
@@ -482,6 +531,7 @@ mod tests {
                 total.add(&sums);
             }
         }
-        assert_eq!(total, Sums { bytes: u64::MAX, packets: 4, records: 4, squares: (1 << 80) + 3, spread_squares: 4 });
+        let squares = (1 << 80) + u128::from(u64::MAX) + 2;
+        assert_eq!(total, Sums { bytes: u64::MAX, packets: 3, records: 3, squares, spread_squares: 3 });
     }
 }

@@ -12,6 +12,7 @@ use crate::delta::{Delta, DeltaLosses, PlacedCounters};
 use crate::lane::{Lane, Lanes};
 use crate::scale::Scale;
 use crate::settings::MeasureSettings;
+use crate::small::{Small, SmallLayers};
 use crate::spread::{Parts, spread};
 use crate::sums::{Layers, Moments};
 
@@ -43,12 +44,27 @@ pub struct Deltas {
 struct Prepared {
     /// Index of the record in its batch.
     record: Option<u32>,
+    start_us: i64,
+    end_us: i64,
     scale: Scale,
     moments: Moments,
-    /// On the link layer, by bins.
-    bins: Parts,
-    /// On the IP layer, by detail windows.
-    windows: Parts,
+    sums: PreparedSums,
+}
+
+/// What a record counts on both layers.
+enum PreparedSums {
+    Small(SmallLayers),
+    /// On the link layer by bins, on the IP layer by detail windows.
+    Large {
+        bins: Parts,
+        windows: Parts,
+    },
+}
+
+impl Default for PreparedSums {
+    fn default() -> PreparedSums {
+        PreparedSums::Small(SmallLayers::default())
+    }
 }
 
 impl Deltas {
@@ -186,17 +202,28 @@ impl Deltas {
 
     #[inline]
     fn add_to_lane(&mut self, lane: u32, is_in_ledger: bool) {
-        let prepared = &self.prepared;
-        let Some(((last_us, last), others)) = prepared.bins.split_last() else { return };
-        for (bin_us, part) in others {
-            self.lanes.add(lane, *bin_us, part);
-        }
+        let Prepared { start_us, end_us, moments, sums, .. } = &self.prepared;
+        let lanes = &mut self.lanes;
         // What is not spread counts where the record ends.
-        let bin = self.lanes.bin(lane, *last_us);
-        bin.sums.add(last);
+        let bin = match sums {
+            PreparedSums::Small(layers) => {
+                let add = |bin_us, part: &Small| lanes.bin(lane, bin_us).sums.add_small(part, 0);
+                let (last_us, last) = layers.link.spread::<BIN_US>(*start_us, *end_us, add);
+                let bin = lanes.bin(lane, last_us);
+                bin.sums.add_small(&last, 1);
+                bin
+            }
+            PreparedSums::Large { bins, .. } => {
+                let Some(((last_us, last), others)) = bins.split_last() else { return };
+                others.iter().for_each(|(bin_us, part)| lanes.bin(lane, *bin_us).sums.add(part));
+                let bin = lanes.bin(lane, *last_us);
+                bin.sums.add(last);
+                bin
+            }
+        };
         bin.ledger_records += u64::from(is_in_ledger);
-        if prepared.moments.count > 0 {
-            bin.moments.add(&prepared.moments);
+        if moments.count > 0 {
+            bin.moments.add(moments);
         }
     }
 
@@ -210,11 +237,21 @@ impl Deltas {
         };
         let ends = [(End::Customer, ours), (End::Microsoft, microsoft)]
             .map(|(end, (side, address, mask))| self.cells.key(lane, end, side, address, mask));
-        for (window_us, sums) in &self.prepared.windows {
-            self.cells.add(ends, *window_us, sums);
+        let Prepared { start_us, end_us, sums, .. } = &self.prepared;
+        let cells = &mut self.cells;
+        match sums {
+            PreparedSums::Small(layers) => {
+                let add = |window_us, part: &Small| cells.add(ends, window_us, part, 0);
+                let (last_us, last) = layers.ip.spread::<DETAIL_WINDOW_US>(*start_us, *end_us, add);
+                cells.add(ends, last_us, &last, 1);
+            }
+            PreparedSums::Large { windows, .. } => {
+                windows.iter().for_each(|(window_us, sums)| cells.add_large(ends, *window_us, sums));
+            }
         }
     }
 
+    #[inline]
     fn prepare(&mut self, index: u32, record: &Record) {
         if self.prepared.record == Some(index) {
             return;
@@ -226,11 +263,23 @@ impl Deltas {
             self.clamped_durations += 1;
         }
         let prepared = &mut self.prepared;
-        prepared.record = Some(index);
+        (prepared.record, prepared.start_us, prepared.end_us) = (Some(index), start_us, end_us);
         prepared.scale = Scale::of(record);
         prepared.moments = Moments::of(record, prepared.scale);
-        let layers = Layers::of(record, prepared.scale);
-        spread::<BIN_US>(&layers.link, start_us, end_us, &mut prepared.bins);
-        spread::<DETAIL_WINDOW_US>(&layers.ip, start_us, end_us, &mut prepared.windows);
+        match SmallLayers::of(record, prepared.scale, end_us.abs_diff(start_us)) {
+            Some(layers) => prepared.sums = PreparedSums::Small(layers),
+            None => prepared.spread_large(record),
+        }
+    }
+}
+
+impl Prepared {
+    #[cold]
+    fn spread_large(&mut self, record: &Record) {
+        let layers = Layers::of(record, self.scale);
+        let (mut bins, mut windows) = (Parts::new(), Parts::new());
+        spread::<BIN_US>(&layers.link, self.start_us, self.end_us, &mut bins);
+        spread::<DETAIL_WINDOW_US>(&layers.ip, self.start_us, self.end_us, &mut windows);
+        self.sums = PreparedSums::Large { bins, windows };
     }
 }

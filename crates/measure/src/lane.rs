@@ -11,7 +11,7 @@ use model::time::BIN_US;
 use model::{Direction, MatchedBy, Placement, View};
 
 use crate::scale::Scale;
-use crate::sums::{BinSums, Sums};
+use crate::sums::BinSums;
 
 /// Index that stands for the link or port `other`.
 pub(crate) const OTHER: u32 = u32::MAX;
@@ -156,12 +156,6 @@ impl Lanes {
         lane
     }
 
-    /// Counts a part of a record.
-    #[inline]
-    pub(crate) fn add(&mut self, lane: u32, bin: i64, part: &Sums) {
-        self.bin(lane, bin).sums.add(part);
-    }
-
     /// The counts of a lane's bin.
     #[inline]
     pub(crate) fn bin(&mut self, lane: u32, bin: i64) -> &mut BinSums {
@@ -224,6 +218,7 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sums::Sums;
 
     fn lane(port: u32) -> Lane {
         let scale = Scale { population: 1, sample: 1, is_flow_sampled: false };
@@ -248,7 +243,7 @@ mod tests {
         let mut lanes = Lanes::new(10, 100);
         for bin in [0, 8, 0, 16, 8, 0] {
             let number = lanes.lane(lane(7));
-            lanes.add(number, bin * BIN_US, &sums(1));
+            lanes.bin(number, bin * BIN_US).sums.add(&sums(1));
         }
         let (keys, counted) = lanes.take();
         let mut totals = std::collections::BTreeMap::<i64, u64>::new();
@@ -256,7 +251,7 @@ mod tests {
         assert_eq!((keys, totals.into_iter().collect::<Vec<_>>()), (vec![lane(7)], vec![(0, 3), (8, 2), (16, 1)]));
         // A lane is told of once.
         let number = lanes.lane(lane(7));
-        lanes.add(number, 0, &sums(5));
+        lanes.bin(number, 0).sums.add(&sums(5));
         let (keys, counted) = lanes.take();
         assert_eq!((keys.len(), counted.len(), counted[0].2.sums.bytes), (0, 1, 5));
         assert!(lanes.take().1.is_empty());
@@ -267,7 +262,7 @@ mod tests {
         let mut lanes = Lanes::new(2, 4);
         for port in 0..10 {
             let number = lanes.lane(lane(port));
-            lanes.add(number, 0, &sums(1));
+            lanes.bin(number, 0).sums.add(&sums(1));
         }
         assert_eq!(lanes.folded, 8);
         let (keys, counted) = lanes.take();
@@ -277,7 +272,7 @@ mod tests {
 
         for bin in 0..100 {
             let number = lanes.lane(lane(0));
-            lanes.add(number, bin * BIN_US, &sums(1));
+            lanes.bin(number, bin * BIN_US).sums.add(&sums(1));
         }
         assert!(lanes.moved > 80, "{}", lanes.moved);
         let (_, counted) = lanes.take();

@@ -32,6 +32,7 @@ mod port_rows;
 mod publish;
 mod scale;
 mod settings;
+mod small;
 mod spread;
 mod sums;
 mod window;

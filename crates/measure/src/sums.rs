@@ -6,6 +6,7 @@ use model::Record;
 use serde::{Deserialize, Serialize};
 
 use crate::scale::Scale;
+use crate::small::Small;
 
 /// Link-layer bytes of a packet over its IP bytes: Ethernet header and frame check sequence.
 pub(crate) const FRAME_BYTES: u64 = 18;
@@ -33,6 +34,18 @@ pub(crate) struct Sums {
     pub(crate) spread_squares: u128,
 }
 
+impl From<&Small> for Sums {
+    fn from(small: &Small) -> Sums {
+        Sums {
+            bytes: small.bytes,
+            packets: small.packets,
+            records: 0,
+            squares: small.squares.into(),
+            spread_squares: small.spread_squares.into(),
+        }
+    }
+}
+
 impl Sums {
     pub(crate) const ZERO: Sums = Sums { bytes: 0, packets: 0, records: 0, squares: 0, spread_squares: 0 };
 
@@ -45,6 +58,16 @@ impl Sums {
             squares: self.squares - part.squares,
             spread_squares: self.spread_squares - part.spread_squares,
         }
+    }
+
+    /// Adds a small part, of which the record itself counts here or not.
+    #[inline]
+    pub(crate) fn add_small(&mut self, small: &Small, records: u64) {
+        self.bytes = self.bytes.saturating_add(small.bytes);
+        self.packets = self.packets.saturating_add(small.packets);
+        self.records = self.records.saturating_add(records);
+        self.squares = self.squares.saturating_add(small.squares.into());
+        self.spread_squares = self.spread_squares.saturating_add(small.spread_squares.into());
     }
 
     #[inline]
