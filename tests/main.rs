@@ -5,6 +5,7 @@ mod readers;
 mod resuming;
 mod scores;
 mod simulated;
+mod soak;
 mod softflowd;
 mod usage;
 

@@ -1,8 +1,8 @@
 //! A real exporter, Debian's softflowd, sends to the running collector.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use model::tables::ExporterRow;
 
@@ -54,15 +54,17 @@ pub(crate) fn collector_with(data: &Path, arguments: &[&str]) -> (Child, String)
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| {
-            line.split_once("listening on ").map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default().to_string())
-        })
-        .expect("the collector says where it listens");
+    let address = address_of(&mut lines);
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("collector: {line}")));
     (child, address)
+}
+
+/// Where a collector says that it listens.
+pub(crate) fn address_of(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
+    let listening = |line: String| {
+        line.split_once("listening on ").map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default().to_string())
+    };
+    lines.map_while(Result::ok).find_map(listening).expect("the collector says where it listens")
 }
 
 /// SIGTERM drains the socket first, so nothing has to be waited for.

@@ -40,6 +40,7 @@ impl Load {
             exporters: EXPORTERS.into(),
             first_exporter: Ipv4Addr::new(192, 0, 2, 1).into(),
             flows: FLOWS,
+            connections: 1,
             ipv6_share: 0.25,
             one_in: 1_000,
             seed: 1,

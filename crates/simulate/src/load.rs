@@ -27,6 +27,8 @@ pub struct LoadSettings {
     pub exporters: u32,
     /// Address of the first exporter.
     pub first_exporter: IpAddr,
+    /// Connections of each exporter: interfaces from 10 upwards.
+    pub connections: u32,
     /// Distinct flows over all exporters; each exporter has at least a datagram of them.
     pub flows: u32,
     /// Share of IPv6 flows, 0 to 1; version 5 has none.
@@ -102,7 +104,8 @@ impl LoadGenerator {
         }
         let clock = DeviceClock { boot_us: settings.start_us - 86_400_000_000, offset_us: 0 };
         let layout = Layout::of(settings.protocol, settings.first_exporter.is_ipv6());
-        let mut flows = Flows::new(settings.seed, if settings.protocol == WireProtocol::V5 { 0.0 } else { settings.ipv6_share });
+        let ipv6_share = if settings.protocol == WireProtocol::V5 { 0.0 } else { settings.ipv6_share };
+        let mut flows = Flows::new(settings.seed, ipv6_share, settings.connections);
         let each = settings.flows.div_ceil(settings.exporters);
         let ring = |place: u32| {
             let address = address_after(settings.first_exporter, place)?;
@@ -214,7 +217,7 @@ fn ring(
         }
         WireProtocol::V9 | WireProtocol::Ipfix => {
             let router = router(settings, address)?;
-            let mut encoder = Templated::new(&router, clock, vec![(10, "et-0/0/0".to_owned()), (20, "ae20".to_owned())]);
+            let mut encoder = Templated::new(&router, clock, vec![(10, "et-0/0/0".to_owned()), (5, "ae5".to_owned())]);
             let mut state = Vec::new();
             encoder.describe(now_us, &mut state);
             columns = Some([false, true].map(|is_v6| crate::encode::fields::columns(&router, is_v6)));

@@ -29,6 +29,7 @@ const CUSTOMERS: &[&str] = &["198.18.0.0/15", "203.0.113.0/24", "2001:db8::/32"]
 pub(crate) struct Flows {
     random: Random,
     ipv6_share: f64,
+    connections: u32,
     microsoft: EndPlan,
     customers: EndPlan,
 }
@@ -39,9 +40,9 @@ fn end(name: &str, asn: u32, prefixes: &[&str]) -> EndPlan {
 }
 
 impl Flows {
-    pub(crate) fn new(seed: u64, ipv6_share: f64) -> Flows {
+    pub(crate) fn new(seed: u64, ipv6_share: f64, connections: u32) -> Flows {
         let (microsoft, customers) = (end("Microsoft", 8_075, MICROSOFT), end("customers", 64_500, CUSTOMERS));
-        Flows { random: Random::new(seed, 0), ipv6_share, microsoft, customers }
+        Flows { random: Random::new(seed, 0), ipv6_share, connections, microsoft, customers }
     }
 
     /// A flow of a few seconds that ended a second before `now_us`, half of them from Microsoft.
@@ -70,8 +71,8 @@ impl Flows {
             destination_port: 443,
             protocol: 6,
             tcp_flags: 0x1B,
-            input: 20,
-            output: 10,
+            input: 5,
+            output: 10 + self.random.below(self.connections.max(1).into()) as u32,
             next_hop,
             bgp_next_hop: next_hop,
             source_asn: self.customers.asn,

@@ -88,6 +88,9 @@ struct Load {
     /// Address of the first exporter
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)))]
     first_exporter: IpAddr,
+    /// Connections of each exporter: interfaces from 10 upwards
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    connections: u32,
     /// Distinct flows
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     flows: u32,
@@ -247,6 +250,7 @@ impl Load {
             },
             exporters: self.exporters,
             first_exporter: self.first_exporter,
+            connections: self.connections,
             flows: self.flows,
             ipv6_share: 0.25,
             one_in: 1_000,

@@ -15,6 +15,7 @@ fn settings(protocol: WireProtocol) -> LoadSettings {
         exporters: 3,
         first_exporter: [127, 0, 1, 1].into(),
         flows: 600,
+        connections: 1,
         ipv6_share: 0.25,
         one_in: 1_000,
         seed: 1,
