@@ -10,14 +10,17 @@ use std::path::{Path, PathBuf};
 
 use model::table::Row;
 
-use crate::layout::{HOUR_US, hour_folder, hour_start_us};
+use crate::layout::{HOUR_US, hour_folder, hour_folders, hour_start_us};
 use crate::manifest::{Entry, HOUR_FILE, Manifest};
 use crate::reading::{self, Failure};
-use crate::store::{TABLES, WORK};
-use crate::{Store, StoreError, columns, files};
+use crate::store::{TABLES, WORK, all_tables};
+use crate::{Store, StoreError, columns, files, tiers};
 
 /// How often to look for finished hours, microseconds.
 const LOOK_EVERY_US: i64 = 60_000_000;
+
+/// Hours of a table that are removed at a look: the disk has other work to do.
+const EXPIRED_AT_ONCE: usize = 4;
 
 /// Folder in the data folder for files that turned out damaged.
 const DAMAGED: &str = ".damaged";
@@ -33,6 +36,7 @@ impl Store {
             return Ok(0);
         }
         self.compaction_due_us = now_us.saturating_add(LOOK_EVERY_US);
+        let expired = self.expire(now_us);
         let limit_us = now_us.saturating_sub(self.settings.compact_after_seconds * 1_000_000);
         let is_due = |(_, hour_us): &&(&str, i64)| hour_us.saturating_add(HOUR_US) <= limit_us;
         let due: Vec<(&'static str, i64)> = self.in_parts.iter().filter(is_due).copied().collect();
@@ -47,13 +51,38 @@ impl Store {
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        first_error.map_or(Ok(compacted), Err)
+        first_error.map_or(Ok(compacted), Err).and_then(|compacted| expired.map(|()| compacted))
+    }
+
+    /// Removes hours that are kept no longer, a few at a time.
+    ///
+    /// An hour goes out of its table in one step, so that readers find it whole or not at all. One that is
+    /// not compacted yet stays: its coarse rows are still to be made.
+    pub(crate) fn expire(&self, now_us: i64) -> Result<(), StoreError> {
+        for (table, days) in self.settings.days() {
+            let Some(limit_us) = days.map(|days| now_us.saturating_sub(days * 24 * HOUR_US)) else { continue };
+            let is_over = |hour_us: i64| {
+                hour_us.saturating_add(HOUR_US) <= limit_us
+                    && !self.in_parts.iter().any(|(of, at)| *of == table && *at == hour_us)
+            };
+            let hours = hour_folders(&self.data, table)?;
+            for (_, folder) in hours.iter().filter(|(hour_us, _)| is_over(*hour_us)).take(EXPIRED_AT_ONCE) {
+                let aside = self.data.join(WORK).join(flat_name(table, folder));
+                files::remove_folder(&aside)?;
+                files::make_folder(&self.data.join(WORK))?;
+                files::rename(folder, &aside)?;
+                files::remove_folder(&aside)?;
+                // Only of a day that is over is the folder empty.
+                let _ = folder.parent().map(std::fs::remove_dir);
+            }
+        }
+        Ok(())
     }
 
     /// Makes one file of an hour's parts.
     pub(crate) fn compact_hour<R: Row>(&mut self, folder: &Path) -> Result<(), StoreError> {
         let rows = self.take_rows::<R>(folder)?;
-        if rows.is_empty() { Ok(()) } else { self.replace_hour(folder, &rows) }
+        if rows.is_empty() { Ok(()) } else { self.replace_tiers(folder, &rows) }
     }
 
     /// Puts a window's revised rows into an hour that has been compacted.
@@ -71,7 +100,17 @@ impl Store {
         }
         rows.extend_from_slice(revised);
         rows.sort_by_key(columns::start_us);
-        self.replace_hour(folder, &rows)
+        self.replace_tiers(folder, &rows)
+    }
+
+    /// Replaces an hour's file, its coarse rows first.
+    fn replace_tiers<R: Row>(&self, folder: &Path, rows: &[R]) -> Result<(), StoreError> {
+        if let (Some(table), Some(hour_us)) = (tiers::tier_of(R::TABLE), hour_start_us(folder)) {
+            let coarse_folder = hour_folder(&self.data, table, hour_us)?;
+            files::make_folder(&coarse_folder)?;
+            self.replace_hour(table, &coarse_folder, &tiers::coarse(rows))?;
+        }
+        self.replace_hour(R::TABLE, folder, rows)
     }
 
     /// The rows of an hour. A damaged file does not stop the work: it is moved out, for the hour's
@@ -100,8 +139,8 @@ impl Store {
         Ok(rows)
     }
 
-    fn replace_hour<R: Row>(&self, folder: &Path, rows: &[R]) -> Result<(), StoreError> {
-        let aside = self.data.join(WORK).join(flat_name::<R>(folder));
+    fn replace_hour<R: Row>(&self, table: &str, folder: &Path, rows: &[R]) -> Result<(), StoreError> {
+        let aside = self.data.join(WORK).join(flat_name(table, folder));
         files::remove_folder(&aside)?;
         files::make_folder(&aside)?;
         let bytes = self.write_file(&aside.join(HOUR_FILE), rows)?;
@@ -116,7 +155,8 @@ impl Store {
         let folder = self.data.join(DAMAGED);
         files::make_folder(&folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let first = folder.join(format!("{} {name}", path.parent().map(flat_name::<R>).unwrap_or_default()));
+        let first =
+            folder.join(format!("{} {name}", path.parent().map(|folder| flat_name(R::TABLE, folder)).unwrap_or_default()));
         // An earlier one of that name is kept as well.
         let taken = (0_u32..).map(|count| files::with_ending(&first, &format!("{count}.damaged")));
         Ok(taken.into_iter().find(|path| !path.exists()).unwrap_or(first))
@@ -138,17 +178,17 @@ pub(crate) fn recover(data: &Path) -> Result<(), StoreError> {
 }
 
 /// `TABLE date=YYYY-MM-DD hour=HH`.
-fn flat_name<R: Row>(folder: &Path) -> String {
+fn flat_name(table: &str, folder: &Path) -> String {
     let last =
         |path: Option<&Path>| path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    format!("{} {} {}", R::TABLE, last(folder.parent()), last(Some(folder)))
+    format!("{table} {} {}", last(folder.parent()), last(Some(folder)))
 }
 
 /// The folder of such a name, if it is one of ours.
 fn folder_of(data: &Path, flat_name: &str) -> Option<PathBuf> {
     let mut parts = flat_name.split(' ');
     let (table, date, hour) = (parts.next()?, parts.next()?, parts.next()?);
-    let (table, _) = TABLES.iter().find(|(name, _)| *name == table)?;
+    let table = all_tables().find(|name| *name == table)?;
     let hour_us = hour_start_us(&Path::new(date).join(hour))?;
     hour_folder(data, table, hour_us).ok()
 }

@@ -9,7 +9,7 @@
 //! that is missing or damaged is made anew from them.
 //!
 //! * [`Store`]: publishes and compacts; one process a data folder, by a lock file;
-//! * [`read`]: reads rows back without SQL; damaged files are named and passed over;
+//! * [`read`], [`read_five_minutes`]: read rows back without SQL; damaged files are named and passed over;
 //! * [`Journal`]: what a stopped or killed program goes on from.
 //!
 //! [`model::table`] declares the columns; every file operation is in `files`.
@@ -24,11 +24,12 @@ mod manifest;
 mod reading;
 mod state;
 mod store;
+mod tiers;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::StoreError;
 pub use journal::{Journal, JournalSync, Recovered};
-pub use reading::{Damaged, Found, read};
+pub use reading::{Damaged, Found, read, read_five_minutes};
 pub use store::{Store, StoreSettings, has_tables, remove_tables, writer_of};

@@ -1,5 +1,6 @@
 //! Rows read back without SQL; damaged files are named and passed over.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +11,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::StoreError;
-use crate::columns;
 use crate::layout::{HOUR_US, hour_folders};
 use crate::manifest::{Entry, Manifest};
+use crate::{StoreError, columns, tiers};
 
 /// Largest footer that is believed; ours are some 10 KB.
 const FOOTER_BYTES_MOST: u32 = 16 << 20;
@@ -75,8 +75,40 @@ pub(crate) enum Failure {
 ///
 /// If the folder cannot be listed; a damaged file is passed over and named in the answer.
 pub fn read<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Result<Found<R>, StoreError> {
+    read_table(data, R::TABLE, from_us, to_us, |_| false)
+}
+
+/// As [`read`], of a table that has a row a minute: five-minute rows, those of hours that are not compacted
+/// yet made on the way, from `from_us` to `to_us`, which are whole five minutes.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_five_minutes<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Result<Found<R>, StoreError> {
+    let Some(table) = tiers::tier_of(R::TABLE) else { return read(data, from_us, to_us) };
+    // Listed once: an hour that becomes coarse meanwhile is neither missed nor counted twice.
+    let hours = hour_folders(data, table)?.into_iter().map(|(hour_us, _)| hour_us);
+    let hours: BTreeSet<i64> = hours.filter(|hour_us| tiers::has_tier(data, R::TABLE, *hour_us)).collect();
+    let mut found = read_table::<R>(data, table, from_us, to_us, |hour_us| !hours.contains(&hour_us))?;
+    let fine = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| hours.contains(&hour_us))?;
+    found.rows.extend(tiers::coarse(&fine.rows));
+    found.rows.sort_by_key(columns::start_us);
+    found.damaged.extend(fine.damaged);
+    Ok(found)
+}
+
+fn read_table<R: Row>(
+    data: &Path,
+    table: &str,
+    from_us: i64,
+    to_us: i64,
+    is_left_out: impl Fn(i64) -> bool,
+) -> Result<Found<R>, StoreError> {
     let mut found = Found { rows: Vec::new(), damaged: Vec::new() };
-    for (hour_us, folder) in hour_folders(data, R::TABLE)? {
+    for (hour_us, folder) in hour_folders(data, table)? {
+        if is_left_out(hour_us) {
+            continue;
+        }
         if hour_us >= to_us || hour_us.saturating_add(HOUR_US) <= from_us {
             continue;
         }

@@ -15,7 +15,7 @@ use parquet::schema::types::ColumnPath;
 use crate::StoreError;
 use crate::layout::{HOUR_US, hour_folder, hour_folders, window_file};
 use crate::manifest::{Checked, Entry, Manifest};
-use crate::{columns, compaction, files};
+use crate::{columns, compaction, files, tiers};
 
 /// Folder in the data folder for what is not published yet.
 pub(crate) const WORK: &str = ".work";
@@ -28,6 +28,18 @@ model::settings! {
         compact_after_seconds: i64 = 3_900, "s", 60..=86_400;
         /// Level of the zstd compression.
         zstd_level: i32 = 3, "", 1..=19;
+        /// How long `links` are kept, a row a minute; 0 for ever. Five-minute rows are made of them first.
+        links_days: i64 = 14, "d", 0..=36_500;
+        /// How long `ports` are kept, a row a minute; 0 for ever. Five-minute rows are made of them first.
+        ports_days: i64 = 14, "d", 0..=36_500;
+        /// How long `exporters` are kept; 0 for ever.
+        exporters_days: i64 = 14, "d", 0..=36_500;
+        /// How long `links_5m` and `ports_5m` are kept, a row in five minutes; 0 for ever.
+        five_minutes_days: i64 = 730, "d", 0..=36_500;
+        /// How long `traffic` is kept; 0 for ever.
+        traffic_days: i64 = 730, "d", 0..=36_500;
+        /// How long `prefixes` are kept; 0 for ever.
+        prefixes_days: i64 = 730, "d", 0..=36_500;
     }
 }
 
@@ -41,6 +53,28 @@ pub(crate) const TABLES: &[(&str, Compact)] = &[
     (PrefixRow::TABLE, Store::compact_hour::<PrefixRow>),
     (ExporterRow::TABLE, Store::compact_hour::<ExporterRow>),
 ];
+
+impl StoreSettings {
+    /// Tables of which old rows are removed, and after how many days; `None` for never.
+    ///
+    /// `connections` is not among them: its few rows say what the names in the others stand for.
+    pub(crate) fn days(&self) -> Vec<(&'static str, Option<i64>)> {
+        let coarse = tiers::coarse_tables().map(|table| (table, self.five_minutes_days));
+        let fine = [
+            (LinkRow::TABLE, self.links_days),
+            (PortRow::TABLE, self.ports_days),
+            (ExporterRow::TABLE, self.exporters_days),
+            (TrafficRow::TABLE, self.traffic_days),
+            (PrefixRow::TABLE, self.prefixes_days),
+        ];
+        fine.into_iter().chain(coarse).map(|(table, days)| (table, (days > 0).then_some(days))).collect()
+    }
+}
+
+/// The folders of all tables, coarse rows included.
+pub(crate) fn all_tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|(table, _)| *table).chain(tiers::coarse_tables())
+}
 
 /// The process that writes into a data folder; `None` if none does.
 ///
@@ -65,7 +99,7 @@ pub fn remove_tables(data: &Path) -> Result<(), StoreError> {
     let Some(_lock) = files::lock(&data.join(LOCK))? else {
         return Err(StoreError::InUse { path: data.to_path_buf() });
     };
-    TABLES.iter().try_for_each(|(table, _)| files::remove_folder(&data.join(table)))
+    all_tables().try_for_each(|table| files::remove_folder(&data.join(table)))
 }
 
 /// Writes a data folder; the only one that does while it lives.
@@ -96,7 +130,7 @@ impl Store {
         let data = data.to_path_buf();
         let mut store =
             Store { data, settings, compaction_due_us: i64::MIN, in_parts: BTreeSet::new(), notices: Vec::new(), _lock: lock };
-        for (table, _) in TABLES {
+        for table in all_tables() {
             for (hour_us, folder) in hour_folders(&store.data, table)? {
                 store.check_hour(table, hour_us, &folder)?;
             }
@@ -118,7 +152,7 @@ impl Store {
             self.notices.push(format!("{}: the manifest was missing or behind; made anew from the files", folder.display()));
             checked.manifest.save(folder)?;
         }
-        if !checked.is_compacted {
+        if !checked.is_compacted || !tiers::has_tier(&self.data, table, hour_us) {
             self.in_parts.insert((table, hour_us));
         }
         Ok(())

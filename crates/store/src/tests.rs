@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use crate::layout::HOUR_US;
 use crate::state::{State, read_state, write_state};
-use crate::{Store, StoreError, StoreSettings, columns, read};
+use crate::{Store, StoreError, StoreSettings, columns, read, read_five_minutes};
 
 const WINDOW_US: i64 = 60_000_000;
 
@@ -107,6 +107,53 @@ fn a_finished_hour_becomes_one_file_and_takes_revisions() {
     let mut expected = windows.clone();
     expected[5] = -5;
     assert_eq!(samples(data.path()), expected);
+}
+
+#[test]
+fn an_hour_becomes_coarse_once_and_minutes_go_first() {
+    const DAY_US: i64 = 24 * HOUR_US;
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
+    (0..60).for_each(|window| publish(&mut store, window * WINDOW_US, window));
+    let five_minutes = || -> Vec<(i64, i64)> {
+        let found = read_five_minutes::<LinkRow>(data.path(), i64::MIN, i64::MAX).unwrap();
+        assert_eq!(found.damaged, []);
+        let of_a = found.rows.iter().filter(|row| &*row.connection == "a");
+        of_a.map(|row| (row.window_start.0 / WINDOW_US, row.samples)).collect()
+    };
+    let mut expected: Vec<(i64, i64)> = (0..12).map(|slot| (slot * 5, (0..5).map(|minute| slot * 5 + minute).sum())).collect();
+    assert_eq!(five_minutes(), expected);
+    // While it works nothing is missing and nothing twice.
+    std::thread::scope(|scope| {
+        let compacting = scope.spawn(|| store.compact(HOUR_US + 4_000_000_000).unwrap());
+        while !compacting.is_finished() {
+            assert_eq!(five_minutes(), expected);
+        }
+    });
+    assert_eq!((five_minutes(), samples(data.path()).len()), (expected.clone(), 60));
+    publish(&mut store, 7 * WINDOW_US, 100);
+    expected[1].1 += 93;
+    assert_eq!(five_minutes(), expected);
+    let mut at = |days: i64| {
+        store.compaction_due_us = i64::MIN;
+        store.compact(HOUR_US + days * DAY_US).unwrap();
+    };
+    at(13);
+    assert_eq!(samples(data.path()).len(), 60);
+    at(14);
+    assert_eq!((samples(data.path()).len(), five_minutes()), (0, expected));
+    assert!(!data.path().join("links/date=1970-01-01").exists());
+    at(730);
+    assert_eq!(five_minutes(), []);
+}
+
+#[test]
+fn what_is_not_compacted_is_never_too_old() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings { links_days: 1, ..StoreSettings::default() }).unwrap();
+    publish(&mut store, 0, 1);
+    store.expire(1_000 * HOUR_US).unwrap();
+    assert_eq!(samples(data.path()), [1]);
 }
 
 #[test]

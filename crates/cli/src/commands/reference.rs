@@ -42,6 +42,10 @@ const TABLES_HEAD: &str = "# Tables
 
 Made by `peerscope reference tables` from the declarations that the writer uses. Files lie in
 `DATA/TABLE/date=YYYY-MM-DD/hour=HH/`; times are UTC; null means unknown.
+
+`links_5m` and `ports_5m` have the columns of `links` and `ports` and a row in five minutes, made when an hour is compacted and
+kept far longer ([store] in SETTINGS.md): loads are means over the minutes that there are, null if one of them is unknown; peaks
+are the largest; counts are sums; coverage is over all five minutes; capacity is the least.
 ";
 
 /// Every column of every table.
