@@ -1,6 +1,7 @@
 //! The integration tests: the stages together, and the program as its users run it.
 
 mod captures;
+mod counters;
 mod readers;
 mod resuming;
 mod scores;

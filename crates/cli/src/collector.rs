@@ -19,6 +19,7 @@ use receive::{Receiver, wait_any};
 use crate::clock::Clock;
 use crate::commands::write_seen;
 use crate::configuration::Configured;
+use crate::counter_sources::Counters;
 use crate::failure::Failure;
 use crate::owner::{Publisher, losses, settle};
 use crate::pipeline::{Shared, Worker};
@@ -92,6 +93,7 @@ pub(crate) struct Outcome {
 /// Sockets bound and state restored; [`Collector::run`] does the rest.
 pub(crate) struct Collector {
     workers: Vec<(Worker, Vec<Receiver>)>,
+    counters: Vec<Counters>,
     publisher: Publisher,
     /// When an earlier run ended without a word.
     killed_us: Option<i64>,
@@ -162,8 +164,10 @@ impl Collector {
         for (worker, _) in &mut workers {
             worker.decoder().restore(publisher.decoder().clone());
         }
-        let reload = Reload { workers: workers.len() as u64, ..Reload::default() };
-        Ok(Collector { workers, publisher, killed_us, reload, data: data.to_path_buf(), clock })
+        let counters: Vec<Counters> =
+            configured.counters.iter().map(|source| Counters::new(source.clone(), &configured.shared)).collect();
+        let reload = Reload { workers: (workers.len() + counters.len()) as u64, ..Reload::default() };
+        Ok(Collector { workers, counters, publisher, killed_us, reload, data: data.to_path_buf(), clock })
     }
 
     /// When an earlier run ended without a word; what it had written down is taken in.
@@ -186,7 +190,7 @@ impl Collector {
     pub(crate) fn run(mut self, stop: &Arc<AtomicBool>, ending: Ending) -> Result<Outcome, Failure> {
         let (outbox, inbox) = bounded(REPORTS_MOST);
         let clock = self.clock;
-        let threads: Vec<_> = self
+        let mut threads: Vec<_> = self
             .workers
             .drain(..)
             .enumerate()
@@ -196,6 +200,10 @@ impl Collector {
                 thread::spawn(move || running.receive_until(&stop))
             })
             .collect();
+        for counters in self.counters.drain(..) {
+            let (outbox, stop, reload, index) = (outbox.clone(), stop.clone(), self.reload.clone(), threads.len());
+            threads.push(thread::spawn(move || read_counters(counters, index, clock, &outbox, &reload, &stop)));
+        }
         drop(outbox);
         let totals = self.own(&inbox, threads.len());
         for thread in threads {
@@ -340,5 +348,36 @@ fn tell_seen(seen: &[Seen], data: &Path) {
     seen.iter().for_each(|one| all.join(one.clone()));
     if let Err(error) = write_seen(data, &all) {
         tracing::warn!("what was seen of interfaces cannot be written for peerings check: {error}");
+    }
+}
+
+/// The life of a source of counters: as a worker's, of which it is one to the owner.
+fn read_counters(
+    mut counters: Counters,
+    index: usize,
+    clock: Clock,
+    outbox: &Outbox<Report>,
+    reload: &Reload,
+    stop: &AtomicBool,
+) {
+    let every = counters.every();
+    let (mut due, mut reloads) = (Instant::now(), 0);
+    loop {
+        let is_stopping = stop.load(Ordering::Relaxed);
+        let reloaded = reload.since(&mut reloads);
+        if let Some(shared) = &reloaded {
+            counters.reconfigure(shared);
+            reload.taken.fetch_add(1, Ordering::Release);
+        }
+        if Instant::now() >= due || is_stopping {
+            due = Instant::now() + every;
+            let delta = counters.read(clock.now_us(), is_stopping);
+            let changes = DecoderState::default();
+            let report = Report { worker: index, reloads, delta, changes, totals: Totals::default(), seen: None };
+            if outbox.send(report).is_err() || is_stopping {
+                return;
+            }
+        }
+        thread::sleep(WAIT);
     }
 }

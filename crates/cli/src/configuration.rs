@@ -13,6 +13,7 @@ use serde::Deserialize;
 use store::{Store, StoreSettings};
 
 use crate::allowed::Allowed;
+use crate::counter_sources::{self, CounterSource, CountersConfig};
 use crate::failure::{Failure, read_text};
 use crate::lists::ListArguments;
 use crate::pipeline::Shared;
@@ -43,6 +44,7 @@ struct ConfigurationFile {
     lists: ListArguments,
     inventory: InventoryFiles,
     allow: AllowConfig,
+    counters: Vec<CountersConfig>,
 }
 
 /// Who may send.
@@ -68,6 +70,8 @@ pub(crate) struct Configured {
     pub(crate) shared: Shared,
     pub(crate) receive: ReceiverSettings,
     store: StoreSettings,
+    /// Where interface counters are had from.
+    pub(crate) counters: Vec<CounterSource>,
 }
 
 impl Configured {
@@ -79,6 +83,7 @@ impl Configured {
         };
         let mut errors = file.settings_errors();
         let (peerings, interfaces) = file.inventory.read(&folder, &file.exporter)?;
+        let counters = counter_sources::check(&file.counters, &folder, &file.exporter, &mut errors);
         let edge = PeeringConfig {
             peering: file.peering,
             exporter: file.exporter,
@@ -103,7 +108,7 @@ impl Configured {
             inventory: Arc::new(inventory),
             measure: file.measure,
         };
-        Ok(Configured { shared, receive: file.receive, store: file.store })
+        Ok(Configured { shared, receive: file.receive, store: file.store, counters })
     }
 
     /// Opens the data folder.

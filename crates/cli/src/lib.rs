@@ -11,6 +11,7 @@ mod collector;
 mod commands;
 mod configuration;
 mod connections;
+mod counter_sources;
 mod failure;
 mod journal;
 mod links_report;

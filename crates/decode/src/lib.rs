@@ -10,6 +10,7 @@
 //! * [`header`]: sampled packet bytes;
 //! * `build`: values to a record; `sampling`, `clock`, `sequence`: what makes them true;
 //! * [`elements`], [`inspect`]: names, and datagrams field by field, for people;
+//! * [`readings`]: interface counters as other programs write them;
 //! * `state`: what outlives a restart.
 
 mod build;
@@ -26,6 +27,7 @@ pub mod inspect;
 mod netflow5;
 mod options;
 mod plan;
+pub mod readings;
 mod recent;
 mod sampling;
 mod sequence;

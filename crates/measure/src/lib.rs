@@ -30,6 +30,7 @@ mod names;
 mod owner;
 mod port_rows;
 mod publish;
+mod reconcile;
 mod scale;
 mod settings;
 mod small;
@@ -41,6 +42,7 @@ pub use counts::Counts;
 pub use delta::{Delta, DeltaLosses};
 pub use deltas::Deltas;
 pub use owner::{Owner, OwnerState};
+pub use reconcile::{Cause, Comparison, Hour, reconcile};
 pub use settings::MeasureSettings;
 
 #[cfg(test)]

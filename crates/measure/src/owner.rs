@@ -252,18 +252,22 @@ impl Owner {
     }
 
     fn take_counters(&mut self, counts: &Counts) {
-        let state = &mut self.state;
         for placed in &counts.counters {
             let most = self.settings.counter_readings_max;
-            let Some(from_us) = state.readings.add(placed.port, placed.is_member, &placed.counters, most) else {
-                state.readings_refused += 1;
+            let Some(from_us) = self.state.readings.add(placed.port, placed.is_member, &placed.counters, most) else {
+                self.state.readings_refused += 1;
                 continue;
             };
-            let from_us = slot_start_us(from_us, WINDOW_US);
-            if from_us <= placed.counters.at_us {
-                for window in state.windows.range_mut(from_us..=placed.counters.at_us).map(|(_, window)| window) {
-                    window.schedule.is_dirty = true;
+            let at_us = placed.counters.at_us.min(counts.now_us);
+            // A difference over a longer time says nothing, and of closed windows nothing can be said any more.
+            let first_us = from_us.max(at_us.saturating_sub(self.settings.counter_gap_seconds_max * SECOND_US));
+            let mut window_us = slot_start_us(first_us, WINDOW_US);
+            while window_us <= at_us {
+                if !self.is_closed(window_us + WINDOW_US) {
+                    // Also of a router that sends no telemetry in this minute.
+                    self.state.windows.entry(window_us).or_default().schedule.is_dirty = true;
                 }
+                window_us += WINDOW_US;
             }
         }
     }

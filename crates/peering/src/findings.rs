@@ -49,6 +49,8 @@ pub enum FindingKind {
     TooManyInterfaces,
     /// A source that the allow-list does not name.
     SourceRefused,
+    /// Flows and interface counters of a port differ.
+    FlowsDiffer,
 }
 
 impl FindingKind {
@@ -69,6 +71,7 @@ impl FindingKind {
             FindingKind::SeveralRouters => "several_routers",
             FindingKind::TooManyInterfaces => "too_many_interfaces",
             FindingKind::SourceRefused => "source_refused",
+            FindingKind::FlowsDiffer => "flows_differ",
         }
     }
 }

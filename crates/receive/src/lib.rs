@@ -3,13 +3,18 @@
 //! * [`CaptureReader`]: the UDP datagrams of a pcap or pcapng file, fragments joined;
 //! * [`CaptureWriter`]: datagrams into a pcap file;
 //! * [`bind`], [`Receiver`]: sockets read a batch at a time, an exporter always on the same one;
+//! * [`GrowingFile`]: lines of a file or pipe as they come; [`get`]: a page over HTTP;
 //! * [`Sender`]: datagrams sent a batch at a time, from several source addresses.
 
 mod capture;
+mod growing;
+mod page;
 mod receiver;
 mod sender;
 mod steering;
 
 pub use capture::{CaptureError, CaptureNotes, CaptureReader, CaptureWriter, CapturedDatagram};
+pub use growing::GrowingFile;
+pub use page::get;
 pub use receiver::{Received, Receiver, ReceiverSettings, bind, wait_any};
 pub use sender::Sender;

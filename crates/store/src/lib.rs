@@ -31,5 +31,5 @@ mod tests;
 
 pub use error::StoreError;
 pub use journal::{Journal, JournalSync, Recovered};
-pub use reading::{Damaged, Found, read, read_five_minutes};
+pub use reading::{Damaged, Found, last_us, read, read_five_minutes};
 pub use store::{Store, StoreSettings, has_tables, remove_tables, writer_of};

@@ -97,6 +97,21 @@ pub fn read_five_minutes<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Resul
     Ok(found)
 }
 
+/// Start of the last window of a table; `None` if it has none.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn last_us<R: Row>(data: &Path) -> Result<Option<i64>, StoreError> {
+    for (hour_us, _) in hour_folders(data, R::TABLE)?.into_iter().rev() {
+        let rows = read::<R>(data, hour_us, hour_us.saturating_add(HOUR_US))?.rows;
+        if let Some(last_us) = rows.iter().map(columns::start_us).max() {
+            return Ok(Some(last_us));
+        }
+    }
+    Ok(None)
+}
+
 fn read_table<R: Row>(
     data: &Path,
     table: &str,

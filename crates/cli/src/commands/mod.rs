@@ -2,6 +2,7 @@
 
 mod check;
 mod collect;
+mod counters;
 mod demo;
 mod inspect;
 mod peerings;

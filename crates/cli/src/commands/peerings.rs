@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use peering::Seen;
 use serde_json::{Value, json};
 
+use super::counters::{HOURS, compared, flows_differ, hours};
 use crate::configuration::{ConfigurationArguments, Configured};
 use crate::failure::{Failure, read_text};
 use crate::output::{Format, Heading, number, print_rows, text};
@@ -60,6 +61,9 @@ struct Check {
     /// Print the configuration that the session addresses seen as next hops imply
     #[arg(long, conflicts_with = "format")]
     suggest: bool,
+    /// Print flows against interface counters by port and hour, of the last day that there is
+    #[arg(long, conflicts_with = "suggest")]
+    counters: bool,
     /// How to print; JSON is an object a line
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -159,7 +163,12 @@ impl Check {
             write!(std::io::stdout(), "{}", inventory.suggest(&seen))?;
             return Ok(());
         }
-        let findings = inventory.check(&seen);
+        let mut findings = inventory.check(&seen);
+        let compared = compared(&self.data)?;
+        if self.counters {
+            return print_rows(HOURS, &hours(&compared), self.format);
+        }
+        findings.extend(compared.iter().filter_map(flows_differ));
         if findings.is_empty() && self.format == Format::Table {
             writeln!(std::io::stdout(), "configuration and telemetry fit")?;
             return Ok(());

@@ -79,7 +79,7 @@ pub(crate) struct ExporterState {
     pub(crate) slots: Vec<Slot>,
     slots_max: usize,
     /// Index by name, as the exporter tells it.
-    names: HashMap<String, u32>,
+    pub(crate) names: HashMap<String, u32>,
     /// Name by index, the other way round.
     pub(crate) name_by_index: HashMap<u32, String>,
     /// Links `ADDRESS/unresolved` and `ADDRESS/other`, or [`NONE`].

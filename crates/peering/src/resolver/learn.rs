@@ -33,6 +33,12 @@ impl Resolver {
         }
     }
 
+    /// The index of an interface by its name, as the exporter or the configuration tell it.
+    pub fn interface_named(&mut self, exporter: ExporterId, name: &str) -> Option<u32> {
+        let index = self.exporter_index(exporter);
+        self.exporters[index].names.get(name).copied()
+    }
+
     /// The exporter of a decoder's number; one without an address if it was never introduced.
     #[inline]
     pub(super) fn exporter_index(&mut self, exporter: ExporterId) -> usize {
