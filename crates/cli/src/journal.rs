@@ -75,14 +75,15 @@ impl Kept {
         Vec::new()
     }
 
-    fn to_bytes(&self) -> Result<Vec<u8>, postcard::Error> {
+    /// Its bytes, in a vector that begins with room for so many: one that doubles takes three times the memory.
+    fn to_bytes(&self, room: usize) -> Result<Vec<u8>, postcard::Error> {
         /// As [`Saved`], by reference.
         #[derive(Serialize)]
         struct Saving<'a> {
             owner: &'a OwnerState,
             decoder: &'a DecoderState,
         }
-        postcard::to_allocvec(&Saving { owner: self.owner.state(), decoder: &self.decoder })
+        postcard::to_extend(&Saving { owner: self.owner.state(), decoder: &self.decoder }, Vec::with_capacity(room))
     }
 }
 
@@ -102,6 +103,8 @@ pub(crate) struct Keeper {
     /// When the last checkpoint was tried; `None` has one made at once.
     tried: Option<Instant>,
     buffer: Vec<u8>,
+    /// Length of the last checkpoint.
+    state_bytes: usize,
     /// It could not be written, and that was told.
     is_given_up: bool,
     /// Failures of the writer that were answered with a new checkpoint.
@@ -117,7 +120,8 @@ impl Keeper {
         if reading.is_unknown {
             tracing::warn!("{}: the saved state is of another version; open windows begin anew", data.display());
         }
-        let keeper = Keeper { journal, tried: None, buffer: Vec::new(), is_given_up: false, answered_failures: 0 };
+        let keeper =
+            Keeper { journal, tried: None, buffer: Vec::new(), state_bytes: 0, is_given_up: false, answered_failures: 0 };
         Ok((keeper, reading.finish()))
     }
 
@@ -164,13 +168,12 @@ impl Keeper {
         }
         self.tried = Some(Instant::now());
         self.answered_failures = writer_failures;
-        let made = self
-            .journal
-            .begin()
-            .map_err(|error| error.to_string())
-            .and_then(|sync| kept.to_bytes().map(|bytes| (sync, bytes)).map_err(|error| error.to_string()));
+        let made = self.journal.begin().map_err(|error| error.to_string()).and_then(|sync| {
+            kept.to_bytes(self.state_bytes + self.state_bytes / 8).map(|bytes| (sync, bytes)).map_err(|error| error.to_string())
+        });
         match made {
             Ok(made) => {
+                self.state_bytes = made.1.len();
                 if std::mem::take(&mut self.is_given_up) {
                     tracing::info!("the journal is written again");
                 }

@@ -6,7 +6,7 @@ use model::{Name, Role};
 
 use crate::cell::End;
 use crate::estimate::Estimate;
-use crate::kept::{ByItem, PrefixItem, TrafficItem};
+use crate::kept::{ByItem, DetailWindow, Numbered, PrefixItem, TrafficItem};
 use crate::link_rows::{Learned, signed};
 use crate::names::Names;
 use crate::owner::Owner;
@@ -29,7 +29,8 @@ impl Owner {
         let Some(mut window) = self.state.details.remove(&window_us) else { return (traffic, prefixes) };
         let learned = Learned::of(self, window_us, window_us + DETAIL_WINDOW_US);
         let end_us = window_us + DETAIL_WINDOW_US;
-        for (way, link) in &mut window.links {
+        let DetailWindow { links, prefixes: items, .. } = &mut window;
+        for (way, link) in links {
             let is_mature = self.is_mature(&self.state.link_covers, *way, window_us, end_us, now_us);
             if stage == Stage::Mature && !is_mature {
                 continue;
@@ -38,7 +39,7 @@ impl Owner {
             let before = link.cells();
             link.traffic.choose(view, self.settings.tags_kept, |item| traffic_order(&self.state.names, item));
             for kept in [&mut link.customers, &mut link.microsoft] {
-                kept.choose(view, self.settings.prefixes_kept, |item| prefix_order(&self.state.names, item));
+                kept.choose(view, self.settings.prefixes_kept, |number| prefix_order(&self.state.names, items.item(*number)));
             }
             self.state.cells = self.state.cells + link.cells() - before;
             let relative_variance = learned.relative_variance(*way, view);
@@ -46,8 +47,8 @@ impl Owner {
             let coverage = self.coverage(&exporters, window_us, end_us);
             let of = Of { owner: self, window_us, way: *way, relative_variance, coverage };
             of.traffic(&link.traffic.by_item(view), &mut traffic);
-            of.prefixes(End::Customer, &link.customers.by_item(view), &mut prefixes);
-            of.prefixes(End::Microsoft, &link.microsoft.by_item(view), &mut prefixes);
+            of.prefixes(End::Customer, &link.customers.by_item(view), items, &mut prefixes);
+            of.prefixes(End::Microsoft, &link.microsoft.by_item(view), items, &mut prefixes);
         }
         self.state.details.insert(window_us, window);
         traffic.sort_by(|a, b| traffic_key(a).cmp(&traffic_key(b)));
@@ -128,10 +129,11 @@ impl Of<'_> {
         }
     }
 
-    fn prefixes(&self, end: End, by_item: &ByItem<PrefixItem>, rows: &mut Vec<PrefixRow>) {
+    fn prefixes(&self, end: End, by_item: &ByItem<u32>, items: &Numbered, rows: &mut Vec<PrefixRow>) {
         let names = &self.owner.state.names;
-        for (item, by_scale) in by_item {
+        for (number, by_scale) in by_item {
             let estimate = Estimate::of(by_scale, self.relative_variance);
+            let item = number.map(|number| items.item(number));
             let prefix = match item {
                 None => Name::from(OTHER),
                 Some(item) => item.prefix.map_or_else(|| Name::from(UNKNOWN), |prefix| prefix.to_string().into()),

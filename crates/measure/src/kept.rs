@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use model::{Prefix, View};
 
+use crate::cell::End;
 use crate::scale::Scale;
 use crate::sums::Sums;
 use crate::window::{Schedule, Way};
@@ -27,39 +28,58 @@ pub(crate) struct PrefixItem {
 }
 
 /// Counts by item, of which at most so many keep rows of their own; `None` is the row `other`.
+///
+/// Sorted lists: there are thousands of links with some hundred items each, for many windows at a time,
+/// and a hash table of each would be twice as large, half of it empty.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound = "I: Eq + std::hash::Hash + Serialize + serde::de::DeserializeOwned")]
 pub(crate) struct Kept<I> {
-    pub(crate) cells: HashMap<(View, Scale, Option<I>), Sums>,
-    /// Who keeps a row; chosen when the window is first published.
-    pub(crate) chosen: HashSet<I>,
+    /// In order.
+    cells: Vec<(Key<I>, Sums)>,
+    /// Who keeps a row, in order; chosen when the window is first published.
+    chosen: Vec<I>,
     /// There were more items than rows: what is not chosen is `other` from now on.
-    pub(crate) is_full: bool,
+    is_full: bool,
 }
+
+/// What is added up together.
+type Key<I> = (View, Scale, Option<I>);
+
+/// A list without room grows by this part of its length, for it lives long.
+const GROWTH: usize = 8;
 
 impl<I> Default for Kept<I> {
     fn default() -> Self {
-        Kept { cells: HashMap::new(), chosen: HashSet::new(), is_full: false }
+        Kept { cells: Vec::new(), chosen: Vec::new(), is_full: false }
     }
 }
 
 /// Sums of one item by scale.
 pub(crate) type ByItem<I> = BTreeMap<Option<I>, BTreeMap<Scale, Sums>>;
 
-impl<I: Copy + Ord + std::hash::Hash> Kept<I> {
+impl<I: Copy + Ord> Kept<I> {
+    /// How many cells there are.
+    pub(crate) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
     /// Adds to an item; to `other` if it may have no row, or no cell any more. Says how many cells it made.
     pub(crate) fn add(&mut self, view: View, scale: Scale, item: Option<I>, sums: &Sums, has_room: bool) -> usize {
-        let item = item.filter(|item| !self.is_full || self.chosen.contains(item));
-        let before = self.cells.len();
+        let item = item.filter(|item| !self.is_full || self.chosen.binary_search(item).is_ok());
         let key = (view, scale, item);
-        if has_room || item.is_none() {
-            self.cells.entry(key).or_default().add(sums);
-        } else if let Some(cell) = self.cells.get_mut(&key) {
-            cell.add(sums);
-        } else {
-            self.cells.entry((view, scale, None)).or_default().add(sums);
+        match self.cells.binary_search_by(|(held, _)| held.cmp(&key)) {
+            Ok(place) => {
+                self.cells[place].1.add(sums);
+                0
+            }
+            Err(_) if !has_room && item.is_some() => self.add(view, scale, None, sums, true),
+            Err(place) => {
+                if self.cells.len() == self.cells.capacity() {
+                    self.cells.reserve_exact(1 + self.cells.len() / GROWTH);
+                }
+                self.cells.insert(place, (key, *sums));
+                1
+            }
         }
-        self.cells.len() - before
     }
 
     /// Chooses who keeps a row: whoever does already, then the largest in the view by estimate, ties by
@@ -68,20 +88,25 @@ impl<I: Copy + Ord + std::hash::Hash> Kept<I> {
         if self.is_full {
             return;
         }
-        let items: HashSet<I> = self.cells.keys().filter_map(|(_, _, item)| *item).collect();
+        let mut items: Vec<I> = self.cells.iter().filter_map(|((_, _, item), _)| *item).collect();
+        items.sort_unstable();
+        items.dedup();
         if items.len() <= most {
+            items.shrink_to_fit();
             self.chosen = items;
             return;
         }
         let by_item = self.by_item(view);
+        items.retain(|item| self.chosen.binary_search(item).is_err());
         let mut ranked: Vec<(f64, N, I)> =
-            items.difference(&self.chosen).map(|item| (size(by_item.get(&Some(*item))), order(item), *item)).collect();
+            items.into_iter().map(|item| (size(by_item.get(&Some(item))), order(&item), item)).collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         let room = most.saturating_sub(self.chosen.len());
         self.chosen.extend(ranked.into_iter().take(room).map(|(_, _, item)| item));
+        self.chosen.sort_unstable();
+        self.chosen.shrink_to_fit();
         self.is_full = true;
-        let cells = std::mem::take(&mut self.cells);
-        for ((view, scale, item), sums) in cells {
+        for ((view, scale, item), sums) in std::mem::take(&mut self.cells) {
             self.add(view, scale, item, &sums, true);
         }
     }
@@ -96,6 +121,33 @@ impl<I: Copy + Ord + std::hash::Hash> Kept<I> {
     }
 }
 
+/// The items of a window by number: many links have the same.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Numbered {
+    items: Vec<PrefixItem>,
+    numbers: HashMap<PrefixItem, u32>,
+}
+
+impl Numbered {
+    /// The number of an item; of a new one only where there is room.
+    fn number(&mut self, item: PrefixItem, has_room: bool) -> Option<u32> {
+        if let Some(number) = self.numbers.get(&item) {
+            return Some(*number);
+        }
+        has_room.then(|| {
+            let number = self.items.len() as u32;
+            self.items.push(item);
+            self.numbers.insert(item, number);
+            number
+        })
+    }
+
+    /// The item of a number that was given.
+    pub(crate) fn item(&self, number: u32) -> &PrefixItem {
+        &self.items[number as usize]
+    }
+}
+
 /// Estimated bytes, and those of unknown rate as they are.
 fn size(by_scale: Option<&BTreeMap<Scale, Sums>>) -> f64 {
     let sized = |(scale, sums): (&Scale, &Sums)| if scale.is_known() { scale.estimate(sums.bytes) } else { sums.bytes as f64 };
@@ -106,13 +158,14 @@ fn size(by_scale: Option<&BTreeMap<Scale, Sums>>) -> f64 {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LinkDetail {
     pub(crate) traffic: Kept<TrafficItem>,
-    pub(crate) customers: Kept<PrefixItem>,
-    pub(crate) microsoft: Kept<PrefixItem>,
+    /// By the window's numbers.
+    pub(crate) customers: Kept<u32>,
+    pub(crate) microsoft: Kept<u32>,
 }
 
 impl LinkDetail {
     pub(crate) fn cells(&self) -> usize {
-        self.traffic.cells.len() + self.customers.cells.len() + self.microsoft.cells.len()
+        self.traffic.len() + self.customers.len() + self.microsoft.len()
     }
 }
 
@@ -120,7 +173,25 @@ impl LinkDetail {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct DetailWindow {
     pub(crate) links: HashMap<Way, LinkDetail>,
+    pub(crate) prefixes: Numbered,
     pub(crate) schedule: Schedule,
+}
+
+impl DetailWindow {
+    /// Adds to the rows of `prefixes` of one end of a link; says how many cells it made.
+    pub(crate) fn add_prefix(
+        &mut self,
+        (way, end): (Way, End),
+        (view, scale): (View, Scale),
+        item: Option<PrefixItem>,
+        sums: &Sums,
+        has_room: bool,
+    ) -> usize {
+        let number = item.and_then(|item| self.prefixes.number(item, has_room));
+        let link = self.links.entry(way).or_default();
+        let prefixes = if end == End::Microsoft { &mut link.microsoft } else { &mut link.customers };
+        prefixes.add(view, scale, number, sums, has_room)
+    }
 }
 
 #[cfg(test)]

@@ -239,16 +239,15 @@ impl Owner {
         let state = &mut self.state;
         let window = state.details.entry(slot_start_us(at_us, DETAIL_WINDOW_US)).or_default();
         window.schedule.is_dirty = true;
-        let link = window.links.entry((link, lane.direction)).or_default();
+        let way = (link, lane.direction);
         let has_room = state.cells < self.settings.cells_max;
         let (view, scale) = (lane.view, lane.scale);
         if cell.end == End::Microsoft {
-            state.cells += link.traffic.add(view, scale, cell.traffic, sums, has_room);
+            state.cells += window.links.entry(way).or_default().traffic.add(view, scale, cell.traffic, sums, has_room);
         }
         // The record is one, whichever prefixes it has: it is counted in `traffic` alone.
         let sums = Sums { records: 0, ..*sums };
-        let prefixes = if cell.end == End::Microsoft { &mut link.microsoft } else { &mut link.customers };
-        state.cells += prefixes.add(view, scale, cell.prefix, &sums, has_room);
+        state.cells += window.add_prefix((way, cell.end), (view, scale), cell.prefix, &sums, has_room);
     }
 
     fn take_counters(&mut self, counts: &Counts) {
