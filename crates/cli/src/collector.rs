@@ -1,6 +1,6 @@
 //! The live collector: workers that own sockets, one owner of all windows, a clean stop.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -147,9 +147,10 @@ impl Collector {
         data: &Path,
         clock: Clock,
     ) -> Result<Collector, Failure> {
+        let exporters: Vec<IpAddr> = configured.shared.inventory.exporter_addresses().map(IpAddr::from).collect();
         let mut sockets: Vec<Vec<Receiver>> = (0..workers).map(|_| Vec::new()).collect();
         for address in listen {
-            let bound = receive::bind(*address, workers, &configured.receive).map_err(|error| {
+            let bound = receive::bind(*address, workers, &exporters, &configured.receive).map_err(|error| {
                 Failure::failed(format!("cannot listen on {address}: {error}; give another --listen or stop what uses it"))
             })?;
             for (worker, receiver) in sockets.iter_mut().zip(bound) {

@@ -14,7 +14,7 @@ use crate::steering::Steering;
 
 /// Bytes of the largest UDP payload over IPv4, and a little more.
 const DATAGRAM_BYTES: usize = 65_536;
-/// Room for the control message with the kernel's drop counter.
+/// Room for the control messages with the kernel's drop counter and the length of joined datagrams.
 const CONTROL_BYTES: usize = 64;
 
 model::settings! {
@@ -39,14 +39,14 @@ pub struct Received<'a> {
 }
 
 /// Opens `workers` sockets on one address, so that the datagrams of a source address always come to
-/// the same one.
+/// the same one; those of `exporters` are dealt out to them in turn.
 ///
 /// Port 0 takes a free port, the same for all.
 ///
 /// # Errors
 ///
 /// If the address is in use, not of this machine, or its port not allowed.
-pub fn bind(address: SocketAddr, workers: usize, settings: &ReceiverSettings) -> io::Result<Vec<Receiver>> {
+pub fn bind(address: SocketAddr, workers: usize, exporters: &[IpAddr], settings: &ReceiverSettings) -> io::Result<Vec<Receiver>> {
     // Sockets that share a port would take datagrams from whoever else shares it: of that nobody may know.
     if let Err(error) = UdpSocket::bind(address)
         && error.kind() == io::ErrorKind::AddrInUse
@@ -69,7 +69,7 @@ pub fn bind(address: SocketAddr, workers: usize, settings: &ReceiverSettings) ->
         receivers.push(receiver);
     }
     if let [first, _, ..] = receivers.as_slice() {
-        let mut steering = Steering::new(workers as u32);
+        let mut steering = Steering::new(workers as u32, exporters);
         setsockopt(&first.socket, sockopt::AttachReusePortCbpf, &steering.as_filter())?;
     }
     Ok(receivers)
@@ -119,6 +119,9 @@ impl Receiver {
         let fd: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         setsockopt(&fd, sockopt::ReusePort, &true)?;
         setsockopt(&fd, sockopt::RxqOvfl, &1)?;
+        // Datagrams of one sender and length may come joined: one pass through the kernel for many. A kernel
+        // that cannot (before 5.0) gives them one by one.
+        let _ = setsockopt(&fd, sockopt::UdpGroSegment, &true);
         if address.is_ipv6() {
             setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
         }
@@ -166,16 +169,24 @@ impl Receiver {
             return Ok(0);
         }
         let received_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
+        let mut came = 0;
         for index in 0..count {
-            let length = self.headers[index].msg_len as usize;
+            let length = (self.headers[index].msg_len as usize).min(DATAGRAM_BYTES);
             let start = index * DATAGRAM_BYTES;
+            let control = Control::of(&self.headers[index].msg_hdr);
+            self.kernel_drops = control.drops.unwrap_or(self.kernel_drops);
             let Some(source) = source_address(&self.batch[index].source) else { continue };
-            each(Received { received_us, source, payload: &self.payloads[start..start + length.min(DATAGRAM_BYTES)] });
+            let joined = &self.payloads[start..start + length];
+            if joined.is_empty() {
+                each(Received { received_us, source, payload: joined });
+                came += 1;
+            }
+            for payload in joined.chunks(control.segment.unwrap_or(DATAGRAM_BYTES)) {
+                each(Received { received_us, source, payload });
+                came += 1;
+            }
         }
-        if let Some(drops) = drop_counter(&self.headers[count - 1].msg_hdr) {
-            self.kernel_drops = drops;
-        }
-        Ok(count)
+        Ok(came)
     }
 
     #[expect(unsafe_code, reason = "recvmmsg")]
@@ -245,21 +256,41 @@ fn source_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-#[expect(unsafe_code, reason = "control messages are a C list")]
-fn drop_counter(message: &libc::msghdr) -> Option<u32> {
-    // SAFETY: the kernel filled the control buffer and its length; the macros stay within them.
-    let mut control = unsafe { libc::CMSG_FIRSTHDR(message) };
-    while !control.is_null() {
-        // SAFETY: not null, so within the control buffer.
-        let header = unsafe { &*control };
-        if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SO_RXQ_OVFL {
-            // SAFETY: this type carries a u32 after its header.
-            return Some(unsafe { libc::CMSG_DATA(control).cast::<u32>().read_unaligned() });
+/// What the kernel says beside a datagram.
+#[derive(Default)]
+struct Control {
+    /// Datagrams dropped on the socket so far.
+    drops: Option<u32>,
+    /// Length of the datagrams that were joined, but the last.
+    segment: Option<usize>,
+}
+
+impl Control {
+    #[expect(unsafe_code, reason = "control messages are a C list")]
+    fn of(message: &libc::msghdr) -> Control {
+        let mut found = Control::default();
+        // SAFETY: the kernel filled the control buffer and its length; the macros stay within them.
+        let mut control = unsafe { libc::CMSG_FIRSTHDR(message) };
+        while !control.is_null() {
+            // SAFETY: not null, so within the control buffer.
+            let header = unsafe { &*control };
+            match (header.cmsg_level, header.cmsg_type) {
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                    // SAFETY: this type carries a u32 after its header.
+                    found.drops = Some(unsafe { libc::CMSG_DATA(control).cast::<u32>().read_unaligned() });
+                }
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    // SAFETY: this type carries an int after its header.
+                    let segment = unsafe { libc::CMSG_DATA(control).cast::<libc::c_int>().read_unaligned() };
+                    found.segment = usize::try_from(segment).ok().filter(|segment| *segment > 0);
+                }
+                _ => {}
+            }
+            // SAFETY: as for the first.
+            control = unsafe { libc::CMSG_NXTHDR(message, control) };
         }
-        // SAFETY: as for the first.
-        control = unsafe { libc::CMSG_NXTHDR(message, control) };
+        found
     }
-    None
 }
 
 #[cfg(test)]
@@ -287,7 +318,7 @@ mod tests {
 
     #[test]
     fn an_exporter_is_always_on_the_same_worker() {
-        let mut receivers = bind(any_port(), 4, &ReceiverSettings::default()).unwrap();
+        let mut receivers = bind(any_port(), 4, &[], &ReceiverSettings::default()).unwrap();
         let target = receivers[0].local_address();
         let mut sender = Sender::new(target);
         for round in 0..20u8 {
@@ -307,9 +338,39 @@ mod tests {
     }
 
     #[test]
+    fn configured_exporters_are_spread_evenly() {
+        for families in [["127.0.3.", "127.0.0.1:0"], ["::ffff:127.0.3.", "[::]:0"]] {
+            let exporters: Vec<IpAddr> = (1..=8).map(|exporter| format!("{}{exporter}", families[0]).parse().unwrap()).collect();
+            let listen = families[1].parse().unwrap();
+            let Ok(mut receivers) = bind(listen, 4, &exporters, &ReceiverSettings::default()) else { continue };
+            let target = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), receivers[0].local_address().port());
+            let mut sender = Sender::new(target);
+            for exporter in &exporters {
+                sender.send(exporter.to_canonical(), b"x").unwrap();
+            }
+            sender.flush().unwrap();
+            assert_eq!(receive_all(&mut receivers).iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2, 2]);
+        }
+    }
+
+    #[test]
+    fn joined_datagrams_are_taken_apart() {
+        let mut receivers = bind(any_port(), 1, &[], &ReceiverSettings::default()).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        if setsockopt(&sender, sockopt::UdpGsoSegment, &1_000).is_err() {
+            return;
+        }
+        let payload: Vec<u8> = (0..2_500).map(|index| (index / 1_000) as u8).collect();
+        sender.send_to(&payload, receivers[0].local_address()).unwrap();
+        sender.send_to(b"", receivers[0].local_address()).unwrap();
+        let got: Vec<Vec<u8>> = receive_all(&mut receivers).remove(0).into_iter().map(|(_, payload)| payload).collect();
+        assert_eq!(got, [vec![0; 1_000], vec![1; 1_000], vec![2; 500], vec![]]);
+    }
+
+    #[test]
     fn what_the_kernel_drops_is_counted() {
         let settings = ReceiverSettings { buffer_bytes: 65_536, batch_datagrams: 8 };
-        let mut receivers = bind(any_port(), 1, &settings).unwrap();
+        let mut receivers = bind(any_port(), 1, &[], &settings).unwrap();
         let mut sender = Sender::new(receivers[0].local_address());
         let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for _ in 0..1_000 {
@@ -327,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_socket_of_both_families_names_ipv4_as_ipv4() {
-        let Ok(mut receivers) = bind("[::]:0".parse().unwrap(), 1, &ReceiverSettings::default()) else { return };
+        let Ok(mut receivers) = bind("[::]:0".parse().unwrap(), 1, &[], &ReceiverSettings::default()) else { return };
         let port = receivers[0].local_address().port();
         let mut sender = Sender::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
         sender.send(IpAddr::V4(Ipv4Addr::LOCALHOST), b"x").unwrap();

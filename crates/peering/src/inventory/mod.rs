@@ -70,6 +70,11 @@ impl Inventory {
         &self.notes
     }
 
+    /// Addresses that configured exporters send from, in the order of the configuration.
+    pub fn exporter_addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        self.exporters.iter().map(|exporter| exporter.address)
+    }
+
     /// Name of the exporter with this address, where it is configured.
     pub fn exporter_name(&self, address: Address) -> Option<&str> {
         self.exporter_by_address.get(&address).map(|plan| &*self.exporters[*plan].name)
