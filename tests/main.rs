@@ -8,6 +8,7 @@ mod scores;
 mod simulated;
 mod soak;
 mod softflowd;
+mod tapped;
 mod usage;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use model::tables::{ExporterRow, LinkRow};
 use crate::softflowd::{collector, collector_with, stop};
 
 /// A NetFlow version 5 datagram of flows to Microsoft that end now; `sequence` is the number of the first.
-fn datagram(sequence: u32, flows: u16, bytes: u32) -> Vec<u8> {
+pub(crate) fn datagram(sequence: u32, flows: u16, bytes: u32) -> Vec<u8> {
     let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as u32;
     let mut payload = vec![0, 5];
     payload.extend(flows.to_be_bytes());

@@ -66,7 +66,7 @@ fn under_load_memory_has_a_bound_and_the_balances_hold() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(collector.stderr.take().unwrap()).lines();
-    let address = address_of(&mut lines);
+    let address = address_of(&mut lines).expect("the collector says where it listens");
     let said = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<String>>().join("\n"));
     let mut load = peerscope(&["simulate", "load", "--to", &address, "--rate", RATE, "--flows", "100000"])
         .args(["--exporters".into(), EXPORTERS.to_string(), "--connections".into(), CONNECTIONS.to_string()])

@@ -46,25 +46,30 @@ pub(crate) fn collector(data: &Path) -> (Child, String) {
 
 /// The same with further arguments.
 pub(crate) fn collector_with(data: &Path, arguments: &[&str]) -> (Child, String) {
-    let mut child = peerscope(&["collect", "--listen", "127.0.0.1:0", "--workers", "2", "--data"])
+    let child = peerscope(&["collect", "--listen", "127.0.0.1:0", "--workers", "2", "--data"])
         .arg(data)
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    collector_at(child).expect("the collector says where it listens")
+}
+
+/// A collector that was started with its words piped, and where it listens; `None` if it ended before it did.
+pub(crate) fn collector_at(mut child: Child) -> Option<(Child, String)> {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = address_of(&mut lines);
+    let address = address_of(&mut lines)?;
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("collector: {line}")));
-    (child, address)
+    Some((child, address))
 }
 
 /// Where a collector says that it listens.
-pub(crate) fn address_of(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
+pub(crate) fn address_of(lines: &mut Lines<BufReader<ChildStderr>>) -> Option<String> {
     let listening = |line: String| {
         line.split_once("listening on ").map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default().to_string())
     };
-    lines.map_while(Result::ok).find_map(listening).expect("the collector says where it listens")
+    lines.map_while(Result::ok).find_map(listening)
 }
 
 /// SIGTERM drains the socket first, so nothing has to be waited for.

@@ -14,7 +14,7 @@ use model::Ledger;
 use model::tables::LinkRow;
 use model::time::SECOND_US;
 use peering::Seen;
-use receive::{Receiver, wait_any};
+use receive::{Received, Receiver, Tap, wait_any};
 
 use crate::clock::Clock;
 use crate::commands::write_seen;
@@ -92,7 +92,7 @@ pub(crate) struct Outcome {
 
 /// Sockets bound and state restored; [`Collector::run`] does the rest.
 pub(crate) struct Collector {
-    workers: Vec<(Worker, Vec<Receiver>)>,
+    workers: Vec<(Worker, Inputs)>,
     counters: Vec<Counters>,
     publisher: Publisher,
     /// When an earlier run ended without a word.
@@ -100,6 +100,52 @@ pub(crate) struct Collector {
     reload: Reload,
     data: PathBuf,
     clock: Clock,
+}
+
+/// Where a collector's datagrams come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    /// Addresses to listen on.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Workers that share them.
+    pub(crate) workers: usize,
+    /// Interfaces on which the telemetry of others is seen.
+    pub(crate) interfaces: Vec<String>,
+    /// Ports that telemetry goes to there.
+    pub(crate) ports: Vec<u16>,
+}
+
+/// Where a worker's datagrams come from.
+enum Inputs {
+    Sockets(Vec<Receiver>),
+    Tap(Box<Tap>),
+}
+
+impl Inputs {
+    fn wait(&self, wait: Duration) {
+        let _ = match self {
+            Inputs::Sockets(receivers) => wait_any(receivers, wait),
+            Inputs::Tap(tap) => tap.wait(wait),
+        };
+    }
+
+    fn kernel_drops(&self) -> u64 {
+        match self {
+            Inputs::Sockets(receivers) => receivers.iter().map(Receiver::kernel_drops).sum(),
+            Inputs::Tap(tap) => tap.kernel_drops(),
+        }
+    }
+
+    /// Takes in what waits, of each socket a batch in turn, so that a busy one starves nobody.
+    fn receive_once(&mut self, worker: &mut Worker, clock: Clock) -> usize {
+        let mut each = |datagram: Received<'_>| {
+            worker.datagram(clock.received_us(datagram.received_us), datagram.source, datagram.payload);
+        };
+        match self {
+            Inputs::Sockets(receivers) => receivers.iter_mut().map(|receiver| receiver.receive(&mut each).unwrap_or(0)).sum(),
+            Inputs::Tap(tap) => tap.receive(each).unwrap_or(0),
+        }
+    }
 }
 
 /// A configuration that waits to be taken in, and how many there were.
@@ -140,25 +186,13 @@ impl Reload {
 
 impl Collector {
     /// Binds the sockets first, so that the kernel queues what comes while the state is read.
-    pub(crate) fn start(
-        configured: &Configured,
-        listen: &[SocketAddr],
-        workers: usize,
-        data: &Path,
-        clock: Clock,
-    ) -> Result<Collector, Failure> {
-        let exporters: Vec<IpAddr> = configured.shared.inventory.exporter_addresses().map(IpAddr::from).collect();
-        let mut sockets: Vec<Vec<Receiver>> = (0..workers).map(|_| Vec::new()).collect();
-        for address in listen {
-            let bound = receive::bind(*address, workers, &exporters, &configured.receive).map_err(|error| {
-                Failure::failed(format!("cannot listen on {address}: {error}; give another --listen or stop what uses it"))
-            })?;
-            for (worker, receiver) in sockets.iter_mut().zip(bound) {
-                worker.push(receiver);
-            }
+    pub(crate) fn start(configured: &Configured, sources: &Sources, data: &Path, clock: Clock) -> Result<Collector, Failure> {
+        let mut workers: Vec<(Worker, Inputs)> = Vec::new();
+        let inputs = sockets(configured, sources)?.into_iter().map(Inputs::Sockets);
+        let inputs: Vec<Inputs> = if sources.listen.is_empty() { Vec::new() } else { inputs.collect() };
+        for input in inputs.into_iter().chain(taps(configured, sources)?) {
+            workers.push((Worker::new(&configured.shared), input));
         }
-        let mut workers: Vec<(Worker, Vec<Receiver>)> =
-            sockets.into_iter().map(|receivers| (Worker::new(&configured.shared), receivers)).collect();
         // The folder is locked first: of two collectors only one may go on from the journal.
         let store = configured.open_store(data)?;
         let (publisher, killed_us) = Publisher::resume(configured, store, data, clock.now_us())?;
@@ -177,9 +211,19 @@ impl Collector {
     }
 
     /// Where it listens, and the receive buffer that the kernel granted, in bytes.
-    pub(crate) fn listening(&self) -> Vec<(SocketAddr, usize)> {
-        let first = self.workers.first().map(|(_, receivers)| receivers.as_slice()).unwrap_or_default();
-        first.iter().map(|receiver| (receiver.local_address(), receiver.buffer_granted())).collect()
+    pub(crate) fn listening(&self) -> Vec<(String, usize)> {
+        let mut listening = Vec::new();
+        for (index, (_, inputs)) in self.workers.iter().enumerate() {
+            match inputs {
+                Inputs::Sockets(receivers) if index == 0 => {
+                    let one = |receiver: &Receiver| (receiver.local_address().to_string(), receiver.buffer_granted());
+                    listening.extend(receivers.iter().map(one));
+                }
+                Inputs::Sockets(_) => {}
+                Inputs::Tap(tap) => listening.push((tap.name().to_owned(), tap.buffer_granted())),
+            }
+        }
+        listening
     }
 
     /// Where a new configuration is handed in: it is in force within a report's time, without losing a datagram.
@@ -195,9 +239,9 @@ impl Collector {
             .workers
             .drain(..)
             .enumerate()
-            .map(|(index, (worker, receivers))| {
+            .map(|(index, (worker, inputs))| {
                 let (outbox, stop, reload) = (outbox.clone(), stop.clone(), self.reload.clone());
-                let running = Running { index, worker, receivers, clock, outbox, reload, reloads: 0 };
+                let running = Running { index, worker, inputs, clock, outbox, reload, reloads: 0 };
                 thread::spawn(move || running.receive_until(&stop))
             })
             .collect();
@@ -278,7 +322,7 @@ pub(crate) fn last_published_us(data: &Path, now_us: i64) -> Result<Option<i64>,
 struct Running {
     index: usize,
     worker: Worker,
-    receivers: Vec<Receiver>,
+    inputs: Inputs,
     clock: Clock,
     outbox: Outbox<Report>,
     reload: Reload,
@@ -294,7 +338,7 @@ impl Running {
         let (mut reported, mut told_seen, mut has_news) = (Instant::now(), Instant::now(), false);
         loop {
             let is_stopping = stop.load(Ordering::Relaxed);
-            let came = receive_once(&mut self.worker, &mut self.receivers, clock);
+            let came = self.inputs.receive_once(&mut self.worker, clock);
             has_news |= came > 0;
             let is_last = came == 0 && is_stopping;
             let wait = if has_news { every } else { idle }.saturating_sub(reported.elapsed());
@@ -315,14 +359,14 @@ impl Running {
                 return;
             }
             if came == 0 {
-                let _ = wait_any(&self.receivers, WAIT.min(wait.max(WAIT_LEAST)));
+                self.inputs.wait(WAIT.min(wait.max(WAIT_LEAST)));
             }
         }
     }
 
     fn report(&mut self, is_seen_due: bool) {
         let worker = &mut self.worker;
-        let kernel_drops = self.receivers.iter().map(Receiver::kernel_drops).sum();
+        let kernel_drops = self.inputs.kernel_drops();
         let delta = worker.take(self.clock.now_us(), kernel_drops);
         let totals = Totals { ledger: worker.ledger(), kernel_drops };
         let seen = is_seen_due.then(|| worker.seen());
@@ -332,16 +376,30 @@ impl Running {
     }
 }
 
-/// Takes in what waits on each socket, a batch of each in turn, so that a busy one starves nobody.
-fn receive_once(worker: &mut Worker, receivers: &mut [Receiver], clock: Clock) -> usize {
-    let mut came = 0;
-    for receiver in receivers {
-        let received = receiver.receive(|datagram| {
-            worker.datagram(clock.received_us(datagram.received_us), datagram.source, datagram.payload);
-        });
-        came += received.unwrap_or(0);
+/// The sockets of each worker.
+fn sockets(configured: &Configured, sources: &Sources) -> Result<Vec<Vec<Receiver>>, Failure> {
+    let exporters: Vec<IpAddr> = configured.shared.inventory.exporter_addresses().map(IpAddr::from).collect();
+    let mut sockets: Vec<Vec<Receiver>> = (0..sources.workers).map(|_| Vec::new()).collect();
+    for address in &sources.listen {
+        let bound = receive::bind(*address, sources.workers, &exporters, &configured.receive).map_err(|error| {
+            Failure::failed(format!("cannot listen on {address}: {error}; give another --listen or stop what uses it"))
+        })?;
+        for (worker, receiver) in sockets.iter_mut().zip(bound) {
+            worker.push(receiver);
+        }
     }
-    came
+    Ok(sockets)
+}
+
+fn taps(configured: &Configured, sources: &Sources) -> Result<Vec<Inputs>, Failure> {
+    let open = |name: &String| {
+        let tap = Tap::open(name, &sources.ports, configured.receive.buffer_bytes).map_err(|error| {
+            let hint = if error.kind() == std::io::ErrorKind::PermissionDenied { "; it takes root or CAP_NET_RAW" } else { "" };
+            Failure::failed(format!("cannot listen on the interface {name}: {error}{hint}"))
+        })?;
+        Ok(Inputs::Tap(Box::new(tap)))
+    };
+    sources.interfaces.iter().map(open).collect()
 }
 
 fn tell_seen(seen: &[Seen], data: &Path) {

@@ -4,6 +4,7 @@
 //! * [`CaptureWriter`]: datagrams into a pcap file;
 //! * [`bind`], [`Receiver`]: sockets read a batch at a time, an exporter always on the same one;
 //! * [`GrowingFile`]: lines of a file or pipe as they come; [`get`]: a page over HTTP;
+//! * [`Tap`]: telemetry seen on an interface, of another collector;
 //! * [`Sender`]: datagrams sent a batch at a time, from several source addresses.
 
 mod capture;
@@ -12,9 +13,11 @@ mod page;
 mod receiver;
 mod sender;
 mod steering;
+mod tap;
 
 pub use capture::{CaptureError, CaptureNotes, CaptureReader, CaptureWriter, CapturedDatagram};
 pub use growing::GrowingFile;
 pub use page::get;
 pub use receiver::{Received, Receiver, ReceiverSettings, bind, wait_any};
 pub use sender::Sender;
+pub use tap::Tap;

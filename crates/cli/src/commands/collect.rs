@@ -1,7 +1,7 @@
 //! `peerscope collect`: listen, measure, write; the main job.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +10,14 @@ use clap::Args;
 use tokio::signal::unix::SignalKind;
 
 use crate::clock::Clock;
-use crate::collector::{Collector, Ending, Outcome};
+use crate::collector::{Collector, Ending, Outcome, Sources};
 use crate::configuration::{ConfigurationArguments, Configured};
 use crate::failure::Failure;
+
+/// Where NetFlow, IPFIX and sFlow are sent to.
+const DEFAULT_PORTS: [u16; 3] = [2_055, 4_739, 6_343];
+/// The same with the ports that many use besides.
+const PORTS: [u16; 5] = [2_055, 4_739, 6_343, 9_995, 9_996];
 
 /// Listen for NetFlow, IPFIX and sFlow, and write what the connections carry as Parquet files
 ///
@@ -23,9 +28,16 @@ pub(crate) struct Collect {
     /// Folder of the Parquet files and of what the next start resumes with
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Address and port to listen on, may be repeated
-    #[arg(long, value_name = "ADDRESS", default_values = ["[::]:2055", "[::]:4739", "[::]:6343"])]
+    /// Address and port to listen on, may be repeated [default: [::]:2055, [::]:4739 and [::]:6343]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Vec<SocketAddr>,
+    /// Interface of a mirror port to see another collector's telemetry on, may be repeated; plain, in GRE or ERSPAN.
+    /// Then nothing is listened on but what --listen says
+    #[arg(long, value_name = "NAME")]
+    interface: Vec<String>,
+    /// Ports that telemetry goes to on these interfaces
+    #[arg(long, value_name = "PORT", value_delimiter = ',', default_values_t = PORTS, requires = "interface")]
+    interface_ports: Vec<u16>,
     /// Receive workers; an exporter is always on the same one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
@@ -39,7 +51,15 @@ impl Collect {
         let configured = Configured::load(&self.configuration)?;
         super::replay::refuse_replayed(&self.data)?;
         let stop = stop_on_signal()?;
-        let collector = Collector::start(&configured, &self.listen, usize::from(self.workers), &self.data, Clock::wall())?;
+        let is_default = self.listen.is_empty() && self.interface.is_empty();
+        let unspecified = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let sources = Sources {
+            listen: if is_default { DEFAULT_PORTS.map(unspecified).to_vec() } else { self.listen },
+            workers: usize::from(self.workers),
+            interfaces: self.interface,
+            ports: self.interface_ports,
+        };
+        let collector = Collector::start(&configured, &sources, &self.data, Clock::wall())?;
         // Before anyone knows of it: without it the signal would end the process.
         let (reload, arguments, data) = (collector.reload(), self.configuration, self.data);
         on_signals(&[SignalKind::hangup()], move || super::reload::take_in(&reload, &arguments, &data))?;

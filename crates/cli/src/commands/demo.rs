@@ -16,7 +16,7 @@ use simulate::{Scenario, Truth};
 
 use super::simulate::LiveOutput;
 use crate::clock::Clock;
-use crate::collector::{Collector, Ending};
+use crate::collector::{Collector, Ending, Sources};
 use crate::commands::collect::print_outcome;
 use crate::configuration::{ConfigurationArguments, Configured};
 use crate::failure::Failure;
@@ -57,8 +57,9 @@ impl Demo {
         let configured =
             Configured::load(&ConfigurationArguments { config: Some(configuration), ..ConfigurationArguments::default() })?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let collector = Collector::start(&configured, &[loopback], 2, &data, clock)?;
-        let target = collector.listening().first().map_or(loopback, |(address, _)| *address);
+        let sources = Sources { listen: vec![loopback], workers: 2, ..Sources::default() };
+        let collector = Collector::start(&configured, &sources, &data, clock)?;
+        let target = collector.listening().first().and_then(|(address, _)| address.parse().ok()).unwrap_or(loopback);
         writeln!(
             std::io::stdout(),
             "{} routers send to a collector on {target}; {} minutes pass {} times as fast as on the wall",

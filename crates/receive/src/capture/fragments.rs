@@ -16,10 +16,10 @@ const PATIENCE_US: i64 = 60_000_000;
 
 /// The fragments of packets that are not complete yet.
 #[derive(Default)]
-pub(super) struct Fragments {
+pub(crate) struct Fragments {
     packets: VecDeque<Packet>,
     /// Packets that fell off incomplete.
-    pub(super) given_up: u64,
+    pub(crate) given_up: u64,
 }
 
 struct Packet {
@@ -32,7 +32,7 @@ struct Packet {
 
 impl Fragments {
     /// Takes a fragment in; gives the whole payload when it was the last that was missing.
-    pub(super) fn add(&mut self, at_us: i64, fragment: &Fragment, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn add(&mut self, at_us: i64, fragment: &Fragment, bytes: &[u8]) -> Option<Vec<u8>> {
         self.give_up_before(at_us.saturating_sub(PATIENCE_US));
         let key = (fragment.source, fragment.destination, fragment.identification);
         let index = match self.packets.iter().position(|packet| packet.key == key) {
@@ -63,7 +63,7 @@ impl Fragments {
     }
 
     /// Packets that are still incomplete.
-    pub(super) fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         self.packets.len() as u64
     }
 

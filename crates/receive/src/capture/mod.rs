@@ -1,8 +1,8 @@
 //! Capture files: pcap and pcapng, read and written; IPFIX files, read.
 
-mod fragments;
+pub(crate) mod fragments;
 mod messages;
-mod packet;
+pub(crate) mod packet;
 mod reader;
 mod writer;
 

@@ -1,4 +1,6 @@
-//! A captured packet down to its UDP datagram: link layers, VLANs, both IP versions.
+//! A captured packet down to its UDP datagram: link layers, VLANs, both IP versions, tunnels of mirrors.
+//!
+//! What a router mirrors to a distance comes in GRE (RFC 2784, 2890): IP, Ethernet, or ERSPAN types I to III.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
@@ -8,12 +10,15 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 const PROTOCOL_UDP: u8 = 17;
 /// IPv6 extension headers in a row; a chain longer than this is not honest traffic.
 const EXTENSIONS_MOST: usize = 8;
+const PROTOCOL_GRE: u8 = 47;
+/// Tunnels in each other.
+const TUNNELS_MOST: usize = 2;
 /// VLAN tags in a row.
 const TAGS_MOST: usize = 4;
 
 /// What a packet turned out to be; ranges are within the packet.
 #[derive(Debug, PartialEq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     /// A whole UDP datagram.
     Datagram(Datagram),
     /// A fragment of a UDP datagram.
@@ -26,37 +31,37 @@ pub(super) enum Parsed {
 
 /// A UDP datagram within a packet.
 #[derive(Debug, PartialEq)]
-pub(super) struct Datagram {
-    pub(super) source: SocketAddr,
-    pub(super) destination: SocketAddr,
-    pub(super) payload: Range<usize>,
+pub(crate) struct Datagram {
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) payload: Range<usize>,
     /// The capture holds less of it than was sent.
-    pub(super) is_cut_off: bool,
+    pub(crate) is_cut_off: bool,
 }
 
 /// A fragment of an IP packet that carries UDP.
 #[derive(Debug, PartialEq)]
-pub(super) struct Fragment {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) identification: u32,
+pub(crate) struct Fragment {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) identification: u32,
     /// Offset of its bytes in the IP payload.
-    pub(super) offset: usize,
-    pub(super) is_last: bool,
-    pub(super) bytes: Range<usize>,
-    pub(super) is_cut_off: bool,
+    pub(crate) offset: usize,
+    pub(crate) is_last: bool,
+    pub(crate) bytes: Range<usize>,
+    pub(crate) is_cut_off: bool,
 }
 
 /// Finds the UDP datagram in a packet of the given link type (the numbers of tcpdump.org).
-pub(super) fn parse(link_type: i32, packet: &[u8]) -> Parsed {
+pub(crate) fn parse(link_type: i32, packet: &[u8]) -> Parsed {
     let network = match link_type {
         0 | 108 => Some(4),
-        1 => return ethertype_at(packet, 12),
+        1 => return ethertype_at(packet, 12, 0),
         12 | 14 | 101 | 228 | 229 => Some(0),
-        113 => return ethertype_at(packet, 14),
+        113 => return ethertype_at(packet, 14, 0),
         276 => {
             let Some(ethertype) = half(packet, 0) else { return Parsed::Other };
-            return network_of(packet, ethertype, 20);
+            return network_of(packet, ethertype, 20, 0);
         }
         _ => None,
     };
@@ -67,7 +72,7 @@ pub(super) fn parse(link_type: i32, packet: &[u8]) -> Parsed {
 }
 
 /// Parses a UDP datagram whose IP payload has been joined from fragments.
-pub(super) fn joined(source: IpAddr, destination: IpAddr, payload: &[u8]) -> Option<Datagram> {
+pub(crate) fn joined(source: IpAddr, destination: IpAddr, payload: &[u8]) -> Option<Datagram> {
     match udp(payload, 0..payload.len(), source, destination, false) {
         Parsed::Datagram(datagram) => Some(datagram),
         _ => None,
@@ -79,39 +84,39 @@ fn half(packet: &[u8], at: usize) -> Option<u16> {
 }
 
 /// The ethertype at `at`, VLAN tags (802.1Q, 802.1ad, 0x9100) skipped, and what follows it.
-fn ethertype_at(packet: &[u8], mut at: usize) -> Parsed {
+fn ethertype_at(packet: &[u8], mut at: usize, depth: usize) -> Parsed {
     for _ in 0..=TAGS_MOST {
         let Some(ethertype) = half(packet, at) else { return Parsed::Other };
         if !matches!(ethertype, 0x8100 | 0x88a8 | 0x9100) {
-            return network_of(packet, ethertype, at + 2);
+            return network_of(packet, ethertype, at + 2, depth);
         }
         at += 4;
     }
     Parsed::Other
 }
 
-fn network_of(packet: &[u8], ethertype: u16, at: usize) -> Parsed {
+fn network_of(packet: &[u8], ethertype: u16, at: usize, depth: usize) -> Parsed {
     match ethertype {
-        ETHERTYPE_IPV4 => ipv4(packet, at),
-        ETHERTYPE_IPV6 => ipv6(packet, at),
-        0x8100 | 0x88a8 | 0x9100 => ethertype_at(packet, at + 2),
+        ETHERTYPE_IPV4 => ipv4(packet, at, depth),
+        ETHERTYPE_IPV6 => ipv6(packet, at, depth),
+        0x8100 | 0x88a8 | 0x9100 => ethertype_at(packet, at + 2, depth),
         _ => Parsed::Other,
     }
 }
 
 fn by_version(packet: &[u8], at: usize) -> Parsed {
     match packet.get(at).map(|byte| byte >> 4) {
-        Some(4) => ipv4(packet, at),
-        Some(6) => ipv6(packet, at),
+        Some(4) => ipv4(packet, at, 0),
+        Some(6) => ipv6(packet, at, 0),
         _ => Parsed::Other,
     }
 }
 
-fn ipv4(packet: &[u8], at: usize) -> Parsed {
+fn ipv4(packet: &[u8], at: usize, depth: usize) -> Parsed {
     let Some(header) = packet.get(at..at + 20) else { return Parsed::Other };
     let header_length = usize::from(header[0] & 0x0f) * 4;
     let total_length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    if header[0] >> 4 != 4 || header_length < 20 || header[9] != PROTOCOL_UDP || total_length < header_length {
+    if header[0] >> 4 != 4 || header_length < 20 || total_length < header_length {
         return Parsed::Other;
     }
     let source = IpAddr::V4(Ipv4Addr::new(header[12], header[13], header[14], header[15]));
@@ -123,14 +128,18 @@ fn ipv4(packet: &[u8], at: usize) -> Parsed {
     let end = (at + total_length).min(packet.len());
     let bytes = (at + header_length).min(end)..end;
     let is_cut_off = at + total_length > packet.len();
-    if offset == 0 && is_last {
+    let is_whole = offset == 0 && is_last;
+    if header[9] != PROTOCOL_UDP {
+        return if header[9] == PROTOCOL_GRE && is_whole { gre(packet, bytes.start, depth + 1) } else { Parsed::Other };
+    }
+    if is_whole {
         return udp(packet, bytes, source, destination, is_cut_off);
     }
     let identification = u32::from(u16::from_be_bytes([header[4], header[5]]));
     Parsed::Fragment(Fragment { source, destination, identification, offset, is_last, bytes, is_cut_off })
 }
 
-fn ipv6(packet: &[u8], at: usize) -> Parsed {
+fn ipv6(packet: &[u8], at: usize, depth: usize) -> Parsed {
     let Some(header) = packet.get(at..at + 40) else { return Parsed::Other };
     if header[0] >> 4 != 6 {
         return Parsed::Other;
@@ -145,6 +154,7 @@ fn ipv6(packet: &[u8], at: usize) -> Parsed {
         let Some(extension) = packet.get(at..(at + 8).min(end)) else { return Parsed::Other };
         match next {
             PROTOCOL_UDP => return udp(packet, at.min(end)..end, source, destination, is_cut_off),
+            PROTOCOL_GRE => return gre(packet, at, depth + 1),
             0 | 43 | 60 if extension.len() == 8 => {
                 next = extension[0];
                 at += (usize::from(extension[1]) + 1) * 8;
@@ -163,6 +173,29 @@ fn ipv6(packet: &[u8], at: usize) -> Parsed {
         }
     }
     Parsed::Other
+}
+
+/// What a GRE tunnel carries.
+fn gre(packet: &[u8], at: usize, depth: usize) -> Parsed {
+    let (Some(flags), Some(protocol)) = (half(packet, at), half(packet, at + 2)) else { return Parsed::Other };
+    // Version 0, without source routes; checksum, key and sequence number take four bytes each.
+    if flags & 0x4007 != 0 || depth > TUNNELS_MOST {
+        return Parsed::Other;
+    }
+    let options = [0x8000, 0x2000, 0x1000].iter().filter(|bit| flags & **bit != 0).count();
+    let at = at + 4 + options * 4;
+    match protocol {
+        // Ethernet, and ERSPAN: type I has no header of its own, type II (with a sequence number) one of 8 bytes.
+        0x6558 => ethertype_at(packet, at + 12, depth),
+        0x88be if flags & 0x1000 == 0 => ethertype_at(packet, at + 12, depth),
+        0x88be => ethertype_at(packet, at + 8 + 12, depth),
+        // Type III: 12 bytes, and 8 more where its last bit says so.
+        0x22eb => match packet.get(at + 11) {
+            Some(last) => ethertype_at(packet, at + 12 + usize::from(last & 1) * 8 + 12, depth),
+            None => Parsed::Other,
+        },
+        _ => network_of(packet, protocol, at, depth),
+    }
 }
 
 fn udp(packet: &[u8], bytes: Range<usize>, source: IpAddr, destination: IpAddr, is_cut_off: bool) -> Parsed {

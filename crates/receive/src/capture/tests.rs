@@ -98,6 +98,41 @@ fn link_layers() {
 }
 
 #[test]
+fn tunnels_of_mirrors() {
+    let ethernet = [&[0; 12][..], &[8, 0]].concat();
+    let gre = |flags: u16, protocol: u16, options: usize, inner: &[u8]| {
+        let mut payload = [flags.to_be_bytes(), protocol.to_be_bytes()].concat();
+        payload.extend(vec![0; options]);
+        payload.extend(inner);
+        let mut outer = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, 47, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        outer.extend(payload);
+        let length = outer.len() as u16;
+        outer[2..4].copy_from_slice(&length.to_be_bytes());
+        outer
+    };
+    let check = |packet: Vec<u8>, expected: usize| {
+        let (datagrams, _) = read(&one_packet(101, 0xa1b2_c3d4, false, 7, &packet));
+        assert_eq!(datagrams.len(), expected, "{packet:02x?}");
+        assert!(datagrams.iter().all(|(_, source, payload)| *source == "192.0.2.1:5".parse().unwrap() && payload == b"payload"));
+    };
+    let frame = with_prefix(&ethernet);
+    check(gre(0, 0x0800, 0, &ip_packet()), 1);
+    check(gre(0xb000, 0x0800, 12, &ip_packet()), 1);
+    check(gre(0, 0x6558, 0, &frame), 1);
+    // ERSPAN I, II and III, the last with its optional header too.
+    check(gre(0, 0x88be, 0, &frame), 1);
+    check(gre(0x1000, 0x88be, 4 + 8, &frame), 1);
+    check(gre(0x1000, 0x22eb, 4 + 12, &frame), 1);
+    check(gre(0x1000, 0x22eb, 4, &[&[0; 11][..], &[1], &[0; 8], &frame].concat()), 1);
+    check(gre(0, 0x0800, 0, &gre(0, 0x0800, 0, &ip_packet())), 1);
+    // Source routes, another version, too deep, nothing within.
+    check(gre(0x4000, 0x0800, 0, &ip_packet()), 0);
+    check(gre(0x0001, 0x0800, 0, &ip_packet()), 0);
+    check(gre(0, 0x0800, 0, &gre(0, 0x0800, 0, &gre(0, 0x0800, 0, &ip_packet()))), 0);
+    check(gre(0, 0x22eb, 0, &[]), 0);
+}
+
+#[test]
 fn byte_orders_and_resolutions() {
     for is_big_endian in [false, true] {
         for (magic, fraction) in [(0xa1b2_c3d4, 250), (0xa1b2_3c4d, 250_999)] {
