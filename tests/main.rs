@@ -1,7 +1,9 @@
 //! The integration tests: the stages together, and the program as its users run it.
 
 mod captures;
+mod clocks;
 mod counters;
+mod floods;
 mod readers;
 mod resuming;
 mod scores;

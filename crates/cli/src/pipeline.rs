@@ -59,7 +59,7 @@ impl Worker {
             allowed: shared.allowed.clone(),
             refused: RefusedSources::default(),
             seen_before: Seen::default(),
-            decoder: Decoder::new(shared.decode.clone(), shared.sampling_rules.clone()),
+            decoder: decoder(shared),
             attributor: Attributor::new(shared.table.clone()),
             resolver: Resolver::new(shared.inventory.clone()),
             deltas: Deltas::new(&shared.measure),
@@ -90,6 +90,7 @@ impl Worker {
         self.allowed = shared.allowed.clone();
         self.refused = RefusedSources::default();
         self.decoder.reconfigure(shared.decode.clone(), shared.sampling_rules.clone());
+        self.decoder.reserve(shared.inventory.exporter_addresses());
         self.attributor = Attributor::new(shared.table.clone());
         self.resolver = Resolver::new(shared.inventory.clone());
         self.table = shared.table.clone();
@@ -139,4 +140,10 @@ impl Worker {
         self.deltas.add(&self.batch, &self.attributions, &self.placements);
         self.batch.clear();
     }
+}
+
+fn decoder(shared: &Shared) -> Decoder {
+    let mut decoder = Decoder::new(shared.decode.clone(), shared.sampling_rules.clone());
+    decoder.reserve(shared.inventory.exporter_addresses());
+    decoder
 }

@@ -1,6 +1,6 @@
 //! The decoder: a datagram in, records, counters and facts out; everything counted.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use model::ledger::{DatagramRefusal, SetSkip};
 use model::time::SECOND_US;
 use model::{Address, Batch, ExporterHealth, ExporterId, Fact, Ledger, Protocol};
@@ -19,6 +19,8 @@ use crate::summary::Summary;
 pub struct Decoder {
     pub(crate) settings: DecodeSettings,
     rules: Vec<SamplingRule>,
+    /// Exporters that have room whatever others send.
+    reserved: HashSet<Address>,
     pub(crate) exporters: Vec<Exporter>,
     by_address: HashMap<(Address, u16), usize>,
     pub(crate) domains: Vec<Domain>,
@@ -42,6 +44,7 @@ impl Decoder {
         Decoder {
             settings,
             rules,
+            reserved: HashSet::new(),
             exporters: Vec::new(),
             by_address: HashMap::new(),
             domains: Vec::new(),
@@ -87,6 +90,15 @@ impl Decoder {
         for exporter in &mut self.exporters {
             exporter.rules = ExporterRules::of(&self.rules, exporter.address);
             exporter.is_announced = false;
+        }
+    }
+
+    /// Keeps room for these exporters, the configured ones: what is bounded for all together, however much of it
+    /// others use, never keeps them out. What is bounded for each exporter bounds them too.
+    pub fn reserve(&mut self, exporters: impl IntoIterator<Item = Address>) {
+        self.reserved = exporters.into_iter().collect();
+        for exporter in &mut self.exporters {
+            exporter.is_reserved = self.reserved.contains(&exporter.address);
         }
     }
 
@@ -141,7 +153,7 @@ impl Decoder {
             }
             return Ok(*domain);
         }
-        let is_full = self.domains.len() >= self.settings.domains;
+        let is_full = self.domains.len() >= self.settings.domains && !self.exporters[exporter].is_reserved;
         if is_full || self.exporters[exporter].domains >= self.settings.domains_per_exporter {
             return Err(DatagramRefusal::TooManyDomains);
         }
@@ -157,7 +169,8 @@ impl Decoder {
         if let Some(exporter) = self.by_address.get(&key) {
             return Ok(*exporter);
         }
-        if self.exporters.len() >= self.settings.exporters {
+        let is_reserved = self.reserved.contains(&address);
+        if self.exporters.len() >= self.settings.exporters && !is_reserved {
             return Err(DatagramRefusal::TooManyExporters);
         }
         let index = self.exporters.len();
@@ -172,6 +185,7 @@ impl Decoder {
             interface_names: HashMap::new(),
             is_announced: false,
             is_changed: true,
+            is_reserved,
         });
         self.by_address.insert(key, index);
         Ok(index)

@@ -31,6 +31,8 @@ pub(crate) struct Exporter {
     pub(crate) is_announced: bool,
     /// Samplers or names have changed since they were saved.
     pub(crate) is_changed: bool,
+    /// It is configured: others do not take its room.
+    pub(crate) is_reserved: bool,
 }
 
 /// One protocol and domain of an exporter.

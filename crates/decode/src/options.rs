@@ -20,7 +20,7 @@ impl Decoder {
         exporter.is_changed = true;
         let known = exporter.options_known();
         // At the bound of all exporters together, only what is known already still changes.
-        let is_full = self.options_known >= self.settings.options_known;
+        let is_full = self.options_known >= self.settings.options_known && !exporter.is_reserved;
         let most = |most: usize| if is_full { 0 } else { most };
         let interface = [Slot::ScopeInterface, Slot::Input, Slot::Output]
             .into_iter()

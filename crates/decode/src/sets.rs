@@ -274,7 +274,11 @@ impl Decoder {
         let exporter = &mut self.exporters[domain.exporter];
         let room = Room {
             templates: self.settings.templates_per_exporter.saturating_sub(exporter.templates),
-            fields: self.settings.template_fields.saturating_sub(self.template_fields),
+            fields: if exporter.is_reserved {
+                usize::MAX
+            } else {
+                self.settings.template_fields.saturating_sub(self.template_fields)
+            },
         };
         let templates = &mut domain.templates;
         let (count, fields) = (templates.len(), templates.fields());

@@ -145,9 +145,18 @@ pub(crate) const fn direction_bit(direction: Direction) -> u8 {
 }
 
 impl Exporters {
-    /// Takes a worker's report in, received by `now_us`; false where it found no room for its own row.
-    pub(crate) fn report(&mut self, health: &ExporterHealth, kernel_drops: u64, now_us: i64, settings: &MeasureSettings) -> bool {
-        let minute = self.minutes.entry(slot_start_us(now_us, WINDOW_US)).or_default();
+    /// Takes a worker's report in, received by `now_us`, into the minute that starts at `minute_us`; false
+    /// where it found no room for its own row.
+    pub(crate) fn report(
+        &mut self,
+        health: &ExporterHealth,
+        kernel_drops: u64,
+        (minute_us, now_us): (i64, i64),
+        settings: &MeasureSettings,
+    ) -> bool {
+        let minute = self.minutes.entry(minute_us).or_default();
+        // A clock that was set back comes by once more: the row is told again, with both.
+        minute.is_published = false;
         let mut key = (health.address, (health.domain, health.protocol));
         let is_known = minute.exporters.get(&key.0).is_some_and(|exporter| exporter.domains.contains_key(&key.1));
         let rows = minute.exporters.len();
@@ -179,9 +188,9 @@ impl Exporters {
         hold.heard_us = hold.heard_us.max(now_us);
     }
 
-    /// Notes that records of an exporter were placed in a direction.
-    pub(crate) fn place(&mut self, exporter: Address, direction: Direction, now_us: i64) {
-        let minute = self.minutes.entry(slot_start_us(now_us, WINDOW_US)).or_default();
+    /// Notes that records of an exporter were placed in a direction, in the minute that starts then.
+    pub(crate) fn place(&mut self, exporter: Address, direction: Direction, minute_us: i64) {
+        let minute = self.minutes.entry(minute_us).or_default();
         if let Some(held) = minute.exporters.get_mut(&exporter) {
             held.directions |= direction_bit(direction);
         }

@@ -1,6 +1,6 @@
 //! The owner: merges what the workers counted and alone holds windows and lateness.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
@@ -18,6 +18,9 @@ use crate::names::Names;
 use crate::settings::MeasureSettings;
 use crate::sums::{BinSums, Sums};
 use crate::window::{LinkKey, PortKey, Window, bin_index};
+
+/// Detail windows published for good that are remembered: some days of them.
+const FINALS_HELD: usize = 1_024;
 
 /// The one owner of all windows.
 ///
@@ -45,8 +48,13 @@ pub struct OwnerState {
     pub(crate) readings: Readings,
     pub(crate) link_covers: Covers,
     pub(crate) port_covers: Covers,
-    /// Windows that start before it are closed; `None` before the first delta.
+    /// Windows that start before it are closed; `None` before the first delta. It follows the clock, back too.
     pub(crate) closed_before_us: Option<i64>,
+    /// What an earlier run published, of which nothing else is known, starts before it.
+    published_before_us: Option<i64>,
+    /// Starts of the latest detail windows of which something was published for good: when the clock is
+    /// set back, they stay closed.
+    finals: BTreeSet<i64>,
     pub(crate) late_records: u64,
     pub(crate) losses: DeltaLosses,
     /// Reports on exporters that found no row of their own.
@@ -120,14 +128,38 @@ impl Owner {
     /// Windows that end by `at_us` are taken as closed: an earlier run has published them, and what of them
     /// comes now must not take their place.
     pub fn start_after(&mut self, at_us: i64) {
-        self.state.closed_before_us = Some(slot_start_us(at_us, WINDOW_US));
+        self.state.published_before_us = Some(slot_start_us(at_us, WINDOW_US));
+        self.state.closed_before_us = self.state.published_before_us;
     }
 
     /// Closes windows before `at_us`, all of one detail window together.
     pub(crate) fn close_before(&mut self, at_us: i64) {
         let at_us = slot_start_us(at_us, DETAIL_WINDOW_US);
-        let held = self.state.closed_before_us.get_or_insert(at_us);
-        *held = (*held).max(at_us);
+        self.state.closed_before_us = Some(at_us).max(self.state.published_before_us);
+    }
+
+    /// Whether a window, or a part of one, that ends then takes nothing in any more.
+    pub(crate) fn is_closed(&self, end_us: i64) -> bool {
+        self.state.closed_before_us.is_some_and(|closed_us| end_us <= closed_us)
+            || self.state.finals.contains(&slot_start_us(end_us - 1, DETAIL_WINDOW_US))
+    }
+
+    /// Notes that rows of the window that starts then stand for good.
+    pub(crate) fn note_final(&mut self, window_us: i64) {
+        self.state.finals.insert(slot_start_us(window_us, DETAIL_WINDOW_US));
+        if self.state.finals.len() > FINALS_HELD {
+            self.state.finals.pop_first();
+        }
+    }
+
+    /// The window of now, or the next that is not closed: a clock that was set back goes through times
+    /// whose rows stand already.
+    fn open_window_us(&self, now_us: i64) -> i64 {
+        let mut window_us = slot_start_us(now_us, WINDOW_US).max(self.state.closed_before_us.unwrap_or(i64::MIN));
+        while self.is_closed(window_us.saturating_add(WINDOW_US)) {
+            window_us += WINDOW_US;
+        }
+        window_us
     }
 
     /// Takes in what a worker counted; `now_us` is the time of reception.
@@ -157,6 +189,7 @@ impl Owner {
             self.settle(now_us);
             self.state.dictionaries[worker].begin(counts.epoch);
         }
+        let minute_us = self.open_window_us(now_us);
         let state = &mut self.state;
         state.now_us = now_us;
         state.names.apply(&counts.names);
@@ -167,13 +200,13 @@ impl Owner {
         state.dictionaries[worker].add(counts);
         state.losses.add(&counts.losses);
         for health in &counts.health {
-            if !state.exporters.report(health, counts.kernel_drops, now_us, &self.settings) {
+            if !state.exporters.report(health, counts.kernel_drops, (minute_us, now_us), &self.settings) {
                 state.folded_exporters += 1;
             }
         }
         if !counts.health.is_empty() {
             // Also a minute in which nothing was placed has rows.
-            state.windows.entry(slot_start_us(now_us, WINDOW_US)).or_default();
+            state.windows.entry(minute_us).or_default();
         }
         self.take_counters(counts);
     }
@@ -193,26 +226,26 @@ impl Owner {
 
     /// Where something counts that lies in a slot of that start and width.
     fn place(&self, start_us: i64, width_us: i64, now_us: i64) -> Place {
-        if self.is_closed(start_us.saturating_add(width_us)) {
-            return Place::Late;
-        }
         let ahead_us = self.settings.ahead_seconds_max * SECOND_US;
-        Place::At(if start_us > now_us.saturating_add(ahead_us) { now_us } else { start_us })
+        let at_us = if start_us > now_us.saturating_add(ahead_us) { now_us } else { start_us };
+        let end_us = slot_start_us(at_us, width_us).saturating_add(width_us);
+        if self.is_closed(end_us) { Place::Late } else { Place::At(at_us) }
     }
 
     fn count_bin(&mut self, lane: &KnownLane, bin_us: i64, counted: &BinSums, now_us: i64) {
         let place = self.place(bin_us, BIN_US, now_us);
+        let minute_us = self.open_window_us(now_us);
         let state = &mut self.state;
         let &KnownLane { direction, view, scale, matched_by, is_through, exporter, .. } = lane;
         if let Place::At(_) = place {
-            state.exporters.place(exporter, direction, now_us);
+            state.exporters.place(exporter, direction, minute_us);
         }
         let at_us = match place {
             Place::At(at_us) => at_us,
             Place::Late => {
                 if let Some(link) = lane.link {
                     state.late_records += counted.ledger_records;
-                    let window = state.windows.entry(slot_start_us(now_us, WINDOW_US)).or_default();
+                    let window = state.windows.entry(minute_us).or_default();
                     window.add_late((link, direction), view, counted.sums.bytes);
                 }
                 return;

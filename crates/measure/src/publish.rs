@@ -98,11 +98,6 @@ impl Owner {
         timeouts
     }
 
-    /// Whether a window that ends then takes nothing in any more.
-    pub(crate) fn is_closed(&self, end_us: i64) -> bool {
-        self.state.closed_before_us.is_some_and(|closed_us| end_us <= closed_us)
-    }
-
     /// The stage at which a window has to be published now, if it has to.
     fn due(&self, schedule: &Schedule, end_us: i64, now_us: i64) -> Option<Stage> {
         if self.is_closed(end_us) {
@@ -111,7 +106,8 @@ impl Owner {
         let passed_us = self.passed_us(end_us, now_us)?;
         let is_further = schedule.passed_us.is_none_or(|before_us| passed_us > before_us);
         let every_us = self.settings.revision_every_seconds * SECOND_US;
-        let is_revision = schedule.is_dirty && now_us >= schedule.at_us.saturating_add(every_us);
+        // Also where the clock was set back since.
+        let is_revision = schedule.is_dirty && !(schedule.at_us..schedule.at_us.saturating_add(every_us)).contains(&now_us);
         (is_further || is_revision).then_some(Stage::Mature)
     }
 
@@ -147,8 +143,12 @@ impl Owner {
             }
         }
         // Only now: windows of one detail window look at each other.
-        let closed_us = self.state.closed_before_us;
-        self.state.windows.retain(|window_us, _| closed_us.is_none_or(|closed_us| *window_us >= closed_us));
+        for window_us in windows {
+            if self.is_closed(window_us + WINDOW_US) {
+                self.state.windows.remove(&window_us);
+                self.note_final(window_us);
+            }
+        }
     }
 
     fn publish_window(&mut self, window_us: i64, now_us: i64, stage: Stage, due: &mut Vec<Publication>) {
@@ -177,6 +177,7 @@ impl Owner {
             if stage == Stage::Final
                 && let Some(window) = self.state.details.remove(&window_us)
             {
+                self.note_final(window_us);
                 self.state.cells -= window.links.values().map(|link| link.cells()).sum::<usize>();
             }
         }
