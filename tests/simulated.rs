@@ -1,7 +1,8 @@
 //! Simulated networks against the truth about them, through capture, replay and Parquet.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use model::tables::{ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use simulate::Truth;
@@ -33,15 +34,26 @@ impl Replayed {
         let mut simulate = peerscope(&["simulate", "capture"]);
         simulate.arg(path("scenario.toml")).arg("--output").arg(path("network.pcap"));
         succeed(simulate.arg("--truth").arg(path("truth.json")).arg("--config-output").arg(path("peerscope.toml")));
-        let mut replay = peerscope(&["replay"]);
-        replay.arg(path("network.pcap")).arg("--data").arg(path("data"));
-        let printed = succeed(replay.arg("--config").arg(path("peerscope.toml")));
         let truth = Truth::from_json(&std::fs::read_to_string(path("truth.json")).unwrap()).unwrap();
-        Replayed { truth, printed, folder }
+        let mut replayed = Replayed { truth, printed: String::new(), folder };
+        replayed.printed = succeed(&mut replayed.replay());
+        replayed
     }
 
-    pub(crate) fn data(&self) -> std::path::PathBuf {
-        self.folder.path().join("data")
+    /// A file of the run.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The command that replays the capture.
+    pub(crate) fn replay(&self) -> Command {
+        let mut replay = peerscope(&["replay"]);
+        replay.arg(self.path("network.pcap")).arg("--data").arg(self.data()).arg("--config").arg(self.path("peerscope.toml"));
+        replay
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("data")
     }
 
     pub(crate) fn links(&self) -> Vec<LinkRow> {
@@ -59,7 +71,7 @@ impl Replayed {
     }
 }
 
-fn rows<R: model::table::Row>(data: &Path) -> Vec<R> {
+pub(crate) fn rows<R: model::table::Row>(data: &Path) -> Vec<R> {
     let found = store::read::<R>(data, i64::MIN, i64::MAX).unwrap();
     assert_eq!(found.damaged, []);
     found.rows

@@ -235,7 +235,7 @@ impl Decoder {
         counts.bytes = counts.bytes.saturating_add(tally.bytes);
         counts.packets = counts.packets.saturating_add(tally.packets);
         counts.output_unknown += tally.output_unknown;
-        counts.rate_unknown += tally.rate_unknown;
+        counts.sampling_origins.iter_mut().zip(tally.sampling_origins).for_each(|(sum, count)| *sum += count);
         self.ledger.records += tally.records;
     }
 
@@ -272,7 +272,7 @@ pub(crate) struct Tally {
     bytes: u64,
     packets: u64,
     output_unknown: u64,
-    rate_unknown: u64,
+    sampling_origins: [u64; 7],
     longest_us: i64,
     sampling: SamplingMemo,
 }
@@ -282,7 +282,7 @@ impl Tally {
     pub(crate) fn add(&mut self, record: &Record) {
         self.records += 1;
         self.output_unknown += u64::from(record.output == 0);
-        self.rate_unknown += u64::from(!record.sampling.is_known());
+        self.sampling_origins[record.sampling.known_origin() as usize] += 1;
         self.longest_us = self.longest_us.max(record.end_us - record.start_us);
         self.add_reversed(record);
     }

@@ -268,7 +268,7 @@ impl Decoder {
         counts.lost_samples += outcome.lost_samples;
         counts.undecodable += outcome.sets_malformed;
         counts.output_unknown += outcome.output_unknown;
-        counts.rate_unknown += outcome.rate_unknown;
+        counts.sampling_origins.iter_mut().zip(outcome.sampling_origins).for_each(|(sum, count)| *sum += count);
         for (reason, count) in [
             ("agent_drops", outcome.agent_drops),
             ("sampling_rate_off", outcome.rate_off),

@@ -107,7 +107,7 @@ impl Domain {
             clock_offset_us: self.clock.offset_us(),
             is_clock_refused: self.is_clock_refused,
             output_unknown_records: counts.output_unknown,
-            rate_unknown_records: counts.rate_unknown,
+            sampling_origins: counts.sampling_origins,
         })
     }
 }
@@ -127,7 +127,7 @@ pub(crate) struct Counts {
     pub(crate) restarts: u64,
     pub(crate) undecodable: u64,
     pub(crate) output_unknown: u64,
-    pub(crate) rate_unknown: u64,
+    pub(crate) sampling_origins: [u64; 7],
     pub(crate) refused: BTreeMap<&'static str, u64>,
 }
 

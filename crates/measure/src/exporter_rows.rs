@@ -42,8 +42,9 @@ fn row(minute_us: i64, exporter: Address, (domain, protocol): Domain, heard: &He
         clock_offset_ms: heard.clock_offset_us.map(|offset_us| offset_us as f64 / 1e3),
         is_clock_refused: heard.is_clock_refused,
         out_interface_unknown_ratio: share(heard.output_unknown_records),
-        rate_unknown_records: signed(heard.rate_unknown_records),
+        rate_unknown_records: signed(heard.rate_unknown_records()),
         kernel_drops: signed(heard.kernel_drops),
         coverage_ratio: heard.coverage().map(|(came, sent)| came / sent),
+        sampling_origin: heard.sampling_origin().map(|origin| origin.name().into()),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use model::time::{SECOND_US, WINDOW_US, slot_start_us};
-use model::{Address, Direction, ExporterHealth, Name, Protocol};
+use model::{Address, Direction, ExporterHealth, Name, Protocol, SamplingOrigin};
 
 use crate::settings::MeasureSettings;
 
@@ -33,7 +33,7 @@ pub(crate) struct Heard {
     pub(crate) clock_offset_us: Option<i64>,
     pub(crate) is_clock_refused: bool,
     pub(crate) output_unknown_records: u64,
-    pub(crate) rate_unknown_records: u64,
+    pub(crate) sampling_origins: [u64; 7],
     pub(crate) kernel_drops: u64,
 }
 
@@ -63,8 +63,19 @@ impl Heard {
         };
         self.is_clock_refused |= health.is_clock_refused;
         self.output_unknown_records += health.output_unknown_records;
-        self.rate_unknown_records += health.rate_unknown_records;
+        self.sampling_origins.iter_mut().zip(health.sampling_origins).for_each(|(sum, count)| *sum += count);
         self.kernel_drops += kernel_drops;
+    }
+
+    /// Records whose sampling rate is unknown.
+    pub(crate) fn rate_unknown_records(&self) -> u64 {
+        self.sampling_origins[SamplingOrigin::Unknown as usize]
+    }
+
+    /// Who told the sampling rate of most records.
+    pub(crate) fn sampling_origin(&self) -> Option<SamplingOrigin> {
+        let counted = SamplingOrigin::ALL.into_iter().zip(self.sampling_origins).filter(|(_, count)| *count > 0);
+        counted.max_by_key(|(_, count)| *count).map(|(origin, _)| origin)
     }
 
     /// Datagrams received and decoded, and datagrams sent, as far as it is known; `None` where nothing tells.

@@ -6,6 +6,8 @@
 //! ```
 //!
 //! * [`Deltas`]: what one worker counts between two reports; integers only, kept apart by sampling rate;
+//! * [`Flows`]: the records themselves, where they are wanted;
+//! * [`judge`]: what rows mean, for reports, alerts and the page;
 //! * [`Owner`]: merges deltas, and alone knows windows, lateness, maturity and revision;
 //! * the rows of the tables, scaled once per rate, with the error that sampling makes.
 //!
@@ -22,7 +24,9 @@ mod detail_rows;
 mod estimate;
 mod exporter_rows;
 mod exporters;
+mod flows;
 mod items;
+pub mod judge;
 mod kept;
 mod lane;
 mod link_rows;
@@ -41,6 +45,7 @@ mod window;
 pub use counts::Counts;
 pub use delta::{Delta, DeltaLosses};
 pub use deltas::Deltas;
+pub use flows::Flows;
 pub use owner::{Owner, OwnerState};
 pub use reconcile::{Cause, Comparison, Hour, reconcile};
 pub use settings::MeasureSettings;

@@ -55,6 +55,6 @@ pub struct ExporterHealth {
     pub is_clock_refused: bool,
     /// Records whose output interface is unknown.
     pub output_unknown_records: u64,
-    /// Records whose sampling rate is unknown.
-    pub rate_unknown_records: u64,
+    /// Records by the origin of their sampling rate, in the order of [`SamplingOrigin::ALL`](crate::SamplingOrigin::ALL).
+    pub sampling_origins: [u64; 7],
 }

@@ -11,6 +11,7 @@
 //! * [`address`]: addresses of both families in one type, and prefixes of them;
 //! * [`record`]: what exporters say: flow records, interface counters, facts about themselves;
 //! * [`link`]: where traffic is counted: links, ports, directions, placements;
+//! * [`flow`]: a record where it was placed, for the table of records;
 //! * [`tag`]: what of Microsoft's an address belongs to, and whose customer it is;
 //! * [`ledger`]: the three balances in which nothing is lost without being counted;
 //! * [`time`]: microseconds, bins and windows;
@@ -18,6 +19,7 @@
 //! * [`settings`]: the one declaration of every setting.
 
 pub mod address;
+pub mod flow;
 pub mod health;
 pub mod ledger;
 pub mod link;
@@ -29,6 +31,7 @@ pub mod tag;
 pub mod time;
 
 pub use address::{Address, Mac, Prefix};
+pub use flow::{Flow, FlowBatch};
 pub use health::ExporterHealth;
 pub use ledger::Ledger;
 pub use link::{Direction, Link, MatchedBy, Placement, Placements, Port, Role, View};

@@ -75,6 +75,18 @@ pub enum View {
     OtherRouter,
 }
 
+impl View {
+    /// The name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            View::OwnPort => "own_port",
+            View::Unstated => "unstated",
+            View::OtherPort => "other_port",
+            View::OtherRouter => "other_router",
+        }
+    }
+}
+
 /// By what a record was matched to its link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

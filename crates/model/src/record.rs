@@ -59,6 +59,17 @@ pub enum SamplingOrigin {
 }
 
 impl SamplingOrigin {
+    /// All of them, in order.
+    pub const ALL: [SamplingOrigin; 7] = [
+        SamplingOrigin::Unknown,
+        SamplingOrigin::Record,
+        SamplingOrigin::Sampler,
+        SamplingOrigin::Options,
+        SamplingOrigin::Header,
+        SamplingOrigin::Configured,
+        SamplingOrigin::Unsampled,
+    ];
+
     /// The name in tables and on the screen.
     pub const fn name(self) -> &'static str {
         match self {
@@ -97,6 +108,12 @@ impl Sampling {
     /// Whether a rate is known.
     pub const fn is_known(self) -> bool {
         self.population > 0 && self.sample > 0
+    }
+
+    /// Who said so; nobody where no rate is known.
+    #[inline]
+    pub const fn known_origin(self) -> SamplingOrigin {
+        if self.is_known() { self.origin } else { SamplingOrigin::Unknown }
     }
 
     /// The rate as a quotient: packets that each sampled packet stands for.

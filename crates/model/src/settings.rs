@@ -18,6 +18,8 @@ pub struct Setting {
     pub least: i64,
     /// Largest value allowed.
     pub most: i64,
+    /// It is true or false, and not a number.
+    pub is_switch: bool,
 }
 
 /// Declares a section of whole-number settings.
@@ -61,6 +63,7 @@ macro_rules! settings {
                 default: $default as i64,
                 least: $least as i64,
                 most: $most as i64,
+                is_switch: matches!(stringify!($type).as_bytes(), b"bool"),
             },)+];
 
             /// Says which setting is out of its range, and how to mend it.
@@ -69,7 +72,7 @@ macro_rules! settings {
             ///
             /// One sentence that names section, key, value and range.
             pub fn check(&self) -> Result<(), String> {
-                $(if self.$field < $least || self.$field > $most {
+                $(if (self.$field as i128) < $least || (self.$field as i128) > $most {
                     return Err(format!(
                         "[{}] {} = {} is out of range: give {} to {} {}",
                         $section, stringify!($field), self.$field, $least, $most, $unit

@@ -49,6 +49,20 @@ crate::tables! {
         valid_from: Timestamp,
         /// Until when it held; null while it holds.
         valid_to: Option<Timestamp>,
+        /// Azure's microsoftTrackingId: it names Microsoft's router.
+        azure_tracking_id: Option<Name>,
+        /// Microsoft uses it for Peering Service, as Azure has it.
+        is_peering_service: Option<bool>,
+        /// Prefixes that Microsoft accepts from us at most, IPv4.
+        max_prefixes_v4: Option<i64>,
+        /// The same of IPv6.
+        max_prefixes_v6: Option<i64>,
+        /// Mbit/s that are paid for anyway, transit only.
+        commit_mbps: Option<f64>,
+        /// Which direction is billed, transit only: `larger`, `sent`, `received` or `sum`.
+        charged: Option<Name>,
+        /// Time zone of the months of the bill, transit only.
+        billing_time_zone: Option<Name>,
     }
 
     /// What a port carried in 60 s, by direction, Microsoft's traffic or not: link-layer bits as
@@ -271,6 +285,71 @@ crate::tables! {
         kernel_drops: i64,
         /// Share of what it sent that was received and decoded.
         coverage_ratio: Option<f64>,
+        /// Who told the sampling rate of most of its records: `record`, `sampler`, `options`, `header`, `configured`,
+        /// `unsampled`, or `unknown`.
+        sampling_origin: Option<Name>,
+    }
+
+    /// A record of Microsoft's traffic itself, as exported, on the link that it was placed on; written only where
+    /// `[store] flows` is true. Not scaled, bytes of the IP layer. A record that was seen from several views has a
+    /// row in each: sum over the best `view` of a connection, as `links` does.
+    "flows": FlowRow {
+        /// Start of the time of reception that its file is of.
+        window_start: Timestamp,
+        /// Length of that time, s.
+        window_seconds: i64,
+        /// First packet.
+        first_packet: Timestamp,
+        /// Last packet.
+        last_packet: Timestamp,
+        /// Address of the exporter; of sFlow the agent's.
+        exporter: Name,
+        /// Name of the link.
+        connection: Name,
+        /// `from_microsoft` or `to_microsoft`.
+        direction: Name,
+        /// From where it was seen, best first: `own_port`, `unstated`, `other_port`, `other_router`.
+        view: Name,
+        /// Source address.
+        source: Name,
+        /// Destination address.
+        destination: Name,
+        /// IP protocol number.
+        protocol: i64,
+        /// Source port; 0 where the protocol has none.
+        source_port: i64,
+        /// Destination port; 0 where the protocol has none.
+        destination_port: i64,
+        /// TCP flags, the OR over the flow.
+        tcp_flags: i64,
+        /// Input interface; null where unknown.
+        input_interface: Option<i64>,
+        /// Output interface; null where unknown.
+        output_interface: Option<i64>,
+        /// Bytes as exported.
+        bytes: i64,
+        /// Packets as exported.
+        packets: i64,
+        /// 1; 0 where the record counts on another link already, or is the other half of a biflow.
+        records: i64,
+        /// Packets (of sampled flows: flows) that each sampled one stands for; null where unknown.
+        sampling_ratio: Option<f64>,
+        /// Service of Microsoft's end; null where no list names one.
+        service: Option<Name>,
+        /// Azure region of Microsoft's end.
+        region: Option<Name>,
+        /// List that decided; null where none knows Microsoft's end.
+        tag_source: Option<Name>,
+        /// Version of that list.
+        tag_version: Option<Name>,
+        /// Origin AS of Microsoft's end.
+        origin_asn: Option<i64>,
+        /// Our prefix that holds our end.
+        customer_prefix: Option<Name>,
+        /// Its customer.
+        customer: Option<Name>,
+        /// Origin AS of our end.
+        customer_asn: Option<i64>,
     }
 }
 

@@ -208,4 +208,39 @@ pub struct TransitConfig {
     /// Price of a Mbit/s and month, in your currency.
     #[serde(default)]
     pub price: Option<f64>,
+    /// Mbit/s that are paid for anyway.
+    #[serde(default)]
+    pub commit_mbps: Option<f64>,
+    /// Which direction is billed; the larger one if left out.
+    #[serde(default)]
+    pub charged: Option<ChargedConfig>,
+    /// Time zone of the months of the bill, such as `Europe/Berlin`; UTC if left out.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+}
+
+/// Which direction of a transit port is billed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargedConfig {
+    /// The larger of the two directions' percentiles.
+    Larger,
+    /// What we send.
+    Sent,
+    /// What we receive.
+    Received,
+    /// Both percentiles together.
+    Sum,
+}
+
+impl ChargedConfig {
+    /// Its name in the configuration and in the table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ChargedConfig::Larger => "larger",
+            ChargedConfig::Sent => "sent",
+            ChargedConfig::Received => "received",
+            ChargedConfig::Sum => "sum",
+        }
+    }
 }

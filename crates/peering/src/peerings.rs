@@ -71,6 +71,9 @@ pub struct PeeringConnection {
     /// PeeringDB's number: of the facility for Direct, of the exchange for Exchange peerings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peeringdb_id: Option<u64>,
+    /// `useForPeeringService`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_peering_service: Option<bool>,
     /// What Azure says went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,

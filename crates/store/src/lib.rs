@@ -10,6 +10,7 @@
 //!
 //! * [`Store`]: publishes and compacts; one process a data folder, by a lock file;
 //! * [`read`], [`read_five_minutes`]: read rows back without SQL; damaged files are named and passed over;
+//! * [`list`], [`list_five_minutes`]: what a query engine is to read;
 //! * [`Journal`]: what a stopped or killed program goes on from.
 //!
 //! [`model::table`] declares the columns; every file operation is in `files`.
@@ -18,8 +19,11 @@ mod columns;
 mod compaction;
 mod error;
 mod files;
+mod flow_columns;
+mod flows;
 mod journal;
 mod layout;
+mod listing;
 mod manifest;
 mod reading;
 mod state;
@@ -30,6 +34,8 @@ mod tiers;
 mod tests;
 
 pub use error::StoreError;
+pub use flows::remove_flows;
 pub use journal::{Journal, JournalSync, Recovered};
+pub use listing::{ListedFile, Listing, extent, last_window_us, list, list_five_minutes};
 pub use reading::{Damaged, Found, last_us, read, read_five_minutes};
 pub use store::{Store, StoreSettings, has_tables, remove_tables, writer_of};

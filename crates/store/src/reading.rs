@@ -26,7 +26,7 @@ const UNCOMPRESSED_BYTES_MOST: i64 = 4 << 30;
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8_192;
 /// How often an hour is listed anew because its folder was exchanged while it was read.
-const ATTEMPTS: usize = 8;
+pub(crate) const ATTEMPTS: usize = 8;
 
 /// Rows that were found, and the files that were not readable.
 #[derive(Clone, Debug)]
@@ -112,7 +112,8 @@ pub fn last_us<R: Row>(data: &Path) -> Result<Option<i64>, StoreError> {
     Ok(None)
 }
 
-fn read_table<R: Row>(
+/// Rows of a table's folder, whose rows are those of `R`, without the hours that are left out.
+pub(crate) fn read_table<R: Row>(
     data: &Path,
     table: &str,
     from_us: i64,
@@ -160,6 +161,11 @@ fn read_hour<R: Row>(folder: &Path, from_us: i64, to_us: i64) -> Result<(Found<R
         }
     }
     Ok((Found { rows, damaged }, is_whole))
+}
+
+/// Reads a file to its end; the error says why it cannot be.
+pub(crate) fn check_file<R: Row>(path: &Path) -> Result<(), String> {
+    read_file::<R>(path).map(|_| ()).map_err(|failure| failure.to_string())
 }
 
 /// Rows of one file, whatever their time.

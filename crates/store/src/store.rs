@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use model::table::{Kind, Row};
-use model::tables::{ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use model::{Publication, Rows};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -13,13 +13,14 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use crate::StoreError;
+use crate::flows::FlowFiles;
 use crate::layout::{HOUR_US, hour_folder, hour_folders, window_file};
 use crate::manifest::{Checked, Entry, Manifest};
 use crate::{columns, compaction, files, tiers};
 
 /// Folder in the data folder for what is not published yet.
 pub(crate) const WORK: &str = ".work";
-const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 
 model::settings! {
     /// How rows are kept.
@@ -40,6 +41,12 @@ model::settings! {
         traffic_days: i64 = 730, "d", 0..=36_500;
         /// How long `prefixes` are kept; 0 for ever.
         prefixes_days: i64 = 730, "d", 0..=36_500;
+        /// Whether the records themselves are written, as `flows`: some 30 bytes each.
+        flows: bool = false, "", 0..=1;
+        /// How long a file of `flows` gathers, unless it is full before; what it has not written yet, a kill loses.
+        flows_file_seconds: i64 = 60, "s", 1..=3_600;
+        /// How long `flows` are kept; 0 for ever.
+        flows_days: i64 = 14, "d", 0..=36_500;
     }
 }
 
@@ -66,14 +73,15 @@ impl StoreSettings {
             (ExporterRow::TABLE, self.exporters_days),
             (TrafficRow::TABLE, self.traffic_days),
             (PrefixRow::TABLE, self.prefixes_days),
+            (FlowRow::TABLE, self.flows_days),
         ];
         fine.into_iter().chain(coarse).map(|(table, days)| (table, (days > 0).then_some(days))).collect()
     }
 }
 
-/// The folders of all tables, coarse rows included.
+/// The folders of all tables, coarse rows and flows included.
 pub(crate) fn all_tables() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().map(|(table, _)| *table).chain(tiers::coarse_tables())
+    TABLES.iter().map(|(table, _)| *table).chain(tiers::coarse_tables()).chain([FlowRow::TABLE])
 }
 
 /// The process that writes into a data folder; `None` if none does.
@@ -112,6 +120,7 @@ pub struct Store {
     pub(crate) in_parts: BTreeSet<(&'static str, i64)>,
     /// What the operator should hear and has not yet.
     pub(crate) notices: Vec<String>,
+    pub(crate) flow_files: FlowFiles,
     _lock: File,
 }
 
@@ -128,8 +137,15 @@ impl Store {
         };
         compaction::recover(data)?;
         let data = data.to_path_buf();
-        let mut store =
-            Store { data, settings, compaction_due_us: i64::MIN, in_parts: BTreeSet::new(), notices: Vec::new(), _lock: lock };
+        let mut store = Store {
+            data,
+            settings,
+            compaction_due_us: i64::MIN,
+            in_parts: BTreeSet::new(),
+            notices: Vec::new(),
+            flow_files: FlowFiles::default(),
+            _lock: lock,
+        };
         for table in all_tables() {
             for (hour_us, folder) in hour_folders(&store.data, table)? {
                 store.check_hour(table, hour_us, &folder)?;
@@ -152,7 +168,8 @@ impl Store {
             self.notices.push(format!("{}: the manifest was missing or behind; made anew from the files", folder.display()));
             checked.manifest.save(folder)?;
         }
-        if !checked.is_compacted || !tiers::has_tier(&self.data, table, hour_us) {
+        let is_flows = table == FlowRow::TABLE;
+        if !is_flows && (!checked.is_compacted || !tiers::has_tier(&self.data, table, hour_us)) {
             self.in_parts.insert((table, hour_us));
         }
         Ok(())

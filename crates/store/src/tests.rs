@@ -1,6 +1,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod flows;
 mod power;
 
 use std::collections::BTreeMap;

@@ -74,8 +74,8 @@ pub(crate) struct Outcome {
     pub(crate) rate_off: u64,
     /// Records in the batch whose output interface is unknown.
     pub(crate) output_unknown: u64,
-    /// Records in the batch whose sampling rate is unknown.
-    pub(crate) rate_unknown: u64,
+    /// Records in the batch by the origin of their sampling rate.
+    pub(crate) sampling_origins: [u64; 7],
     /// Bytes behind the last sample.
     pub(crate) trailing_bytes: u64,
 }
@@ -160,7 +160,7 @@ fn flow<Rate: Fn(&Record, Sampling) -> Sampling>(
             complete(&mut record, &sample, sub_agent, context);
             outcome.bytes += record.bytes;
             outcome.output_unknown += u64::from(record.output == 0 && !record.is_dropped);
-            outcome.rate_unknown += u64::from(!record.sampling.is_known());
+            outcome.sampling_origins[record.sampling.known_origin() as usize] += 1;
             batch.records.push(record);
         }
     }

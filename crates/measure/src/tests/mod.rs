@@ -153,7 +153,7 @@ fn health(exporter: u32, records: u64) -> ExporterHealth {
         clock_offset_us: Some(0),
         is_clock_refused: false,
         output_unknown_records: 0,
-        rate_unknown_records: 0,
+        sampling_origins: [0; 7],
     }
 }
 

@@ -211,6 +211,7 @@ impl Reader {
             bandwidth_bps: self.bandwidth_bps(item, "bandwidthInMbps"),
             provisioned_bps: self.bandwidth_bps(item, "provisionedBandwidthInMbps"),
             peeringdb_id: self.number(item, "peeringDBFacilityId"),
+            is_peering_service: item.get("useForPeeringService").and_then(Value::as_bool),
             error_message: self.text(item, "errorMessage"),
             v4,
             v6,

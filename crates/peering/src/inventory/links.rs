@@ -6,7 +6,7 @@ use hashbrown::HashSet;
 use model::{Link, Name, Role};
 
 use super::build::Builder;
-use super::{LinkDetail, NONE, name};
+use super::{BillDetail, LinkDetail, NONE, name};
 use crate::config::{ConnectionConfig, TransitConfig};
 use crate::peerings::{Peering, PeeringConnection};
 
@@ -134,11 +134,18 @@ impl<'a> Builder<'a> {
         if config.price.is_some_and(|price| !price.is_finite() || price < 0.0) {
             self.error(format!("{place}: price is not a positive number; give the price of a Mbit/s and month"));
         }
+        if config.commit_mbps.is_some_and(|commit| !commit.is_finite() || commit < 0.0) {
+            self.error(format!("{place}: commit_mbps is not a positive number; give the Mbit/s that are paid for anyway"));
+        }
+        let charged = config.charged.map(|charged| name(charged.name()));
+        let time_zone = config.time_zone.as_deref().map(name);
+        let bill = BillDetail { commit_mbps: config.commit_mbps, charged, time_zone };
         let link = Link { role: Role::Transit, location: config.location.as_deref().map(name), ..plain_link() };
         let detail = LinkDetail {
             addresses: config.next_hops.clone(),
             vlan: config.vlan,
             price: config.price,
+            bill,
             port,
             is_by_tag: true,
             ..LinkDetail::default()
@@ -272,6 +279,10 @@ fn describe(listed: &Listed<'_>) -> (Link, LinkDetail) {
         session_state_v6: v6.and_then(|session| text(&session.state)),
         provisioned_bps: connection.provisioned_bps,
         addresses: connection.microsoft_addresses().collect(),
+        tracking_id: text(&connection.tracking_id),
+        is_peering_service: connection.is_peering_service,
+        max_prefixes_v4: v4.and_then(|session| session.prefixes_max),
+        max_prefixes_v6: v6.and_then(|session| session.prefixes_max),
         port: NONE,
         ..LinkDetail::default()
     };

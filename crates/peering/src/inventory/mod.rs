@@ -99,6 +99,11 @@ pub(crate) struct LinkDetail {
     pub(crate) session_state_v6: Option<Name>,
     pub(crate) provisioned_bps: Option<u64>,
     pub(crate) price: Option<f64>,
+    pub(crate) bill: BillDetail,
+    pub(crate) tracking_id: Option<Name>,
+    pub(crate) is_peering_service: Option<bool>,
+    pub(crate) max_prefixes_v4: Option<u64>,
+    pub(crate) max_prefixes_v6: Option<u64>,
     pub(crate) addresses: Vec<Address>,
     pub(crate) macs: Vec<Mac>,
     pub(crate) vlan: Option<u16>,
@@ -110,6 +115,14 @@ pub(crate) struct LinkDetail {
     pub(crate) is_by_tag: bool,
     /// It is a connection or transit link, not a rest such as `PORT/unidentified`.
     pub(crate) is_named: bool,
+}
+
+/// How a transit provider bills, beyond the price.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BillDetail {
+    pub(crate) commit_mbps: Option<f64>,
+    pub(crate) charged: Option<Name>,
+    pub(crate) time_zone: Option<Name>,
 }
 
 /// What is known of a port beyond [`model::Port`].

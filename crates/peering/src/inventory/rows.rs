@@ -42,6 +42,13 @@ impl Inventory {
             price: detail.price,
             valid_from: Timestamp(now_us),
             valid_to: None,
+            azure_tracking_id: detail.tracking_id.clone(),
+            is_peering_service: detail.is_peering_service,
+            max_prefixes_v4: detail.max_prefixes_v4.and_then(|most| i64::try_from(most).ok()),
+            max_prefixes_v6: detail.max_prefixes_v6.and_then(|most| i64::try_from(most).ok()),
+            commit_mbps: detail.bill.commit_mbps,
+            charged: detail.bill.charged.clone(),
+            billing_time_zone: detail.bill.time_zone.clone(),
         }
     }
 
