@@ -103,3 +103,49 @@ fn our_own_reader_never_misses_doubles_or_blames_a_row() {
     let rows = store::read::<LinkRow>(data.path(), i64::MIN, i64::MAX).unwrap().rows.len();
     assert!(reads > 1 && rows as i64 == windows * CONNECTIONS);
 }
+
+#[test]
+fn our_queries_never_miss_double_or_blame_a_row() {
+    let data = tempfile::tempdir().unwrap();
+    publish(&mut Store::open(data.path(), StoreSettings::default()).unwrap(), 0, 0);
+    let (mut seen, mut reads) = (0, 0);
+    let count =
+        "select count(*) as rows, count(distinct (connection || cast(window_start as varchar))) as distinct_rows from links";
+    let windows = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| write(data.path(), Duration::from_secs(5)));
+        while !writer.is_finished() {
+            let mut tables =
+                report::Data::open(data.path(), report::Range::EVER, &[], &report::ReportSettings::default()).unwrap();
+            tables.register(&["links"]).unwrap();
+            let found = tables.table(count).unwrap().rows;
+            assert_eq!(tables.notes(), Vec::<String>::new());
+            let [rows, distinct] = [0, 1].map(|place| found[0][place].as_i64().unwrap());
+            assert!(rows == distinct && rows >= seen, "{distinct} of {rows} rows after {seen}");
+            (seen, reads) = (rows, reads + 1);
+        }
+        writer.join().unwrap()
+    });
+    eprintln!("{windows} windows, {reads} reads");
+    assert!(reads > 1 && seen > 0);
+}
+
+#[test]
+fn a_damaged_hour_is_named_and_the_others_are_answered_from() {
+    let data = tempfile::tempdir().unwrap();
+    let mut store = Store::open(data.path(), StoreSettings::default()).unwrap();
+    for hour in 0..3 {
+        (0..60).for_each(|minute| publish(&mut store, hour * HOUR_US + minute * WINDOW_US, 1));
+    }
+    store.compact(24 * HOUR_US).unwrap();
+    let file = data.path().join("links/date=1970-01-01/hour=01/hour.parquet");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // The footer stays: only reading the rows shows it.
+    let middle = bytes.len() / 2;
+    bytes[4..middle].fill(0xff);
+    std::fs::write(&file, bytes).unwrap();
+    let mut tables = report::Data::open(data.path(), report::Range::EVER, &[], &report::ReportSettings::default()).unwrap();
+    tables.register(&["links"]).unwrap();
+    let sum = tables.table("select sum(samples) as samples, max(connection) as last from links").unwrap().rows;
+    assert_eq!(sum[0][0], 2 * 60 * CONNECTIONS);
+    assert!(tables.notes().iter().any(|note| note.contains("hour=01/hour.parquet: passed over")), "{:?}", tables.notes());
+}

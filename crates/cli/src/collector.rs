@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver as Inbox, RecvTimeoutError, Sender as Outbox, bounded};
 use decode::DecoderState;
 use measure::Delta;
-use model::Ledger;
 use model::tables::LinkRow;
 use model::time::SECOND_US;
+use model::{FlowBatch, Ledger};
 use peering::Seen;
 use receive::{Received, Receiver, Tap, wait_any};
 
@@ -54,6 +54,8 @@ struct Report {
     /// Configurations taken in before.
     reloads: u64,
     delta: Delta,
+    /// The records themselves, where they are kept.
+    flows: Option<FlowBatch>,
     /// What its decoder learned.
     changes: DecoderState,
     totals: Totals,
@@ -65,6 +67,8 @@ struct Report {
 struct Totals {
     ledger: Ledger,
     kernel_drops: u64,
+    /// Flows that found no room.
+    flows_lost: u64,
 }
 
 /// What happens with open windows when the collector stops.
@@ -86,6 +90,8 @@ pub(crate) struct Outcome {
     pub(crate) published: u64,
     /// Windows that could not be written.
     pub(crate) unwritten: u64,
+    /// Flows that were not written.
+    pub(crate) flows_lost: u64,
     /// What found no room, in one sentence.
     pub(crate) losses: Option<String>,
 }
@@ -241,7 +247,7 @@ impl Collector {
             .enumerate()
             .map(|(index, (worker, inputs))| {
                 let (outbox, stop, reload) = (outbox.clone(), stop.clone(), self.reload.clone());
-                let running = Running { index, worker, inputs, clock, outbox, reload, reloads: 0 };
+                let running = Running { index, worker, inputs, clock, outbox, reload, reloads: 0, flows_lost: 0 };
                 thread::spawn(move || running.receive_until(&stop))
             })
             .collect();
@@ -266,6 +272,7 @@ impl Collector {
             kernel_drops: totals.iter().map(|worker| worker.kernel_drops).sum(),
             published: written.published,
             unwritten: written.fell_off,
+            flows_lost: written.flows_lost + totals.iter().map(|worker| worker.flows_lost).sum::<u64>(),
             losses: losses(&owner),
         })
     }
@@ -284,6 +291,9 @@ impl Collector {
                         self.reconfigure();
                     }
                     self.publisher.merge(report.worker, report.delta, report.changes, self.clock.now_us());
+                    if let Some(batch) = report.flows {
+                        self.publisher.flows(batch, self.clock.now_us());
+                    }
                     totals[report.worker] = report.totals;
                     if let Some(told) = report.seen {
                         seen[report.worker] = told;
@@ -328,6 +338,8 @@ struct Running {
     reload: Reload,
     /// Configurations taken in.
     reloads: u64,
+    /// Flows that found no room.
+    flows_lost: u64,
 }
 
 impl Running {
@@ -368,11 +380,13 @@ impl Running {
         let worker = &mut self.worker;
         let kernel_drops = self.inputs.kernel_drops();
         let delta = worker.take(self.clock.now_us(), kernel_drops);
-        let totals = Totals { ledger: worker.ledger(), kernel_drops };
+        let (flows, lost) = worker.take_flows().unzip();
+        self.flows_lost += lost.unwrap_or(0);
+        let totals = Totals { ledger: worker.ledger(), kernel_drops, flows_lost: self.flows_lost };
         let seen = is_seen_due.then(|| worker.seen());
         // The owner outlives the workers; were it gone there would be nobody to tell.
         let changes = worker.decoder().changes();
-        let _ = self.outbox.send(Report { worker: self.index, reloads: self.reloads, delta, changes, totals, seen });
+        let _ = self.outbox.send(Report { worker: self.index, reloads: self.reloads, delta, flows, changes, totals, seen });
     }
 }
 
@@ -432,7 +446,7 @@ fn read_counters(
             due = Instant::now() + every;
             let delta = counters.read(clock.now_us(), is_stopping);
             let changes = DecoderState::default();
-            let report = Report { worker: index, reloads, delta, changes, totals: Totals::default(), seen: None };
+            let report = Report { worker: index, reloads, delta, flows: None, changes, totals: Totals::default(), seen: None };
             if outbox.send(report).is_err() || is_stopping {
                 return;
             }

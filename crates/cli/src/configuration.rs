@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use decode::{DecodeSettings, SamplingRule};
 use measure::MeasureSettings;
+use measure::judge::ReportSettings;
 use model::Prefix;
 use peering::{ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, TransitConfig};
 use receive::ReceiverSettings;
@@ -36,6 +37,7 @@ struct ConfigurationFile {
     decode: DecodeSettings,
     measure: MeasureSettings,
     store: StoreSettings,
+    report: ReportSettings,
     peering: PeeringSettings,
     exporter: Vec<ExporterConfig>,
     port: Vec<PortConfig>,
@@ -107,6 +109,7 @@ impl Configured {
             table: Arc::new(attribute::Table::build(&sources)),
             inventory: Arc::new(inventory),
             measure: file.measure,
+            keeps_flows: file.store.flows,
         };
         Ok(Configured { shared, receive: file.receive, store: file.store, counters })
     }
@@ -130,18 +133,29 @@ fn sampling_rules(inventory: &Inventory) -> Vec<SamplingRule> {
 impl ConfigurationFile {
     fn settings_errors(&self) -> Vec<String> {
         let checks = [self.receive.check(), self.decode.check(), self.measure.check(), self.store.check(), self.peering.check()];
-        checks.into_iter().filter_map(Result::err).collect()
+        let checks = checks.into_iter().chain([self.report.check()]);
+        checks.filter_map(Result::err).collect()
     }
 }
 
+/// What reports judge by: of a configuration file, or as it is by default.
+#[cfg(feature = "report")]
+pub(crate) fn report_settings(config: Option<&Path>) -> Result<ReportSettings, Failure> {
+    let Some(path) = config else { return Ok(ReportSettings::default()) };
+    let settings = parse(path, &read_text(path)?)?.report;
+    settings.check().map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    Ok(settings)
+}
+
 /// The sections of numeric settings, as declared.
-pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting]); 5] {
+pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting]); 6] {
     [
         (ReceiverSettings::SECTION, ReceiverSettings::SETTINGS),
         (DecodeSettings::SECTION, DecodeSettings::SETTINGS),
         (PeeringSettings::SECTION, PeeringSettings::SETTINGS),
         (MeasureSettings::SECTION, MeasureSettings::SETTINGS),
         (StoreSettings::SECTION, StoreSettings::SETTINGS),
+        (ReportSettings::SECTION, ReportSettings::SETTINGS),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Answers on standard output: a table on a terminal, CSV or JSON on request.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use clap::ValueEnum;
@@ -20,31 +21,40 @@ pub(crate) enum Format {
 }
 
 /// A column of an answer.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Heading {
     /// Its name, unit included.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Numbers stand to the right.
     pub(crate) is_number: bool,
 }
 
 /// A text column.
 pub(crate) const fn text(name: &'static str) -> Heading {
-    Heading { name, is_number: false }
+    Heading { name: Cow::Borrowed(name), is_number: false }
 }
 
 /// A numeric column.
 pub(crate) const fn number(name: &'static str) -> Heading {
-    Heading { name, is_number: true }
+    Heading { name: Cow::Borrowed(name), is_number: true }
 }
 
 /// Prints rows of JSON values, in the order of the headings, in the format asked for.
 pub(crate) fn print_rows(headings: &[Heading], rows: &[Vec<serde_json::Value>], format: Format) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    write_rows(&mut io::stdout().lock(), headings, rows, format)
+}
+
+/// As [`print_rows`], to anywhere.
+pub(crate) fn write_rows(
+    out: &mut impl Write,
+    headings: &[Heading],
+    rows: &[Vec<serde_json::Value>],
+    format: Format,
+) -> Result<(), Failure> {
     match format {
         Format::Table => writeln!(out, "{}", table(headings, rows))?,
         Format::Csv => {
-            let names: Vec<&str> = headings.iter().map(|heading| heading.name).collect();
+            let names: Vec<String> = headings.iter().map(|heading| csv_cell(&heading.name)).collect();
             writeln!(out, "{}", names.join(","))?;
             for row in rows {
                 let cells: Vec<String> = row.iter().map(|cell| csv_cell(&cell_text(cell, ""))).collect();
@@ -64,7 +74,7 @@ pub(crate) fn print_rows(headings: &[Heading], rows: &[Vec<serde_json::Value>], 
 
 fn table(headings: &[Heading], rows: &[Vec<serde_json::Value>]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(headings.iter().map(|heading| heading.name));
+    table.load_preset(presets::NOTHING).set_header(headings.iter().map(|heading| heading.name.as_ref()));
     for row in rows {
         table.add_row(row.iter().map(|cell| cell_text(cell, "-")));
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use decode::DecoderState;
 use measure::{Delta, Owner};
-use model::{Ledger, Publication};
+use model::{FlowBatch, Ledger, Publication};
 use store::Store;
 
 use crate::configuration::Configured;
@@ -81,6 +81,17 @@ impl Publisher {
         self.enter(Entry::Counts(Box::new(counts), changes));
     }
 
+    /// Has flows written.
+    pub(crate) fn flows(&mut self, batch: FlowBatch, now_us: i64) {
+        self.writer.flows(batch, now_us);
+    }
+
+    /// As [`Publisher::flows`], for one who can wait; gives whether the disk works.
+    pub(crate) fn flows_and_wait(&mut self, batch: FlowBatch, now_us: i64) -> bool {
+        self.flows(batch, now_us);
+        self.writer.catch_up()
+    }
+
     /// Has published what is due, and finished hours compacted.
     pub(crate) fn advance(&mut self, now_us: i64) {
         let due = self.enter(Entry::Advance(now_us));
@@ -91,6 +102,7 @@ impl Publisher {
         let changes = self.connections.changes(self.kept.owner.links(), now_us);
         self.writer.publish(due.into_iter().chain(changes));
         self.writer.compact(now_us);
+        self.writer.publish_flows(now_us);
         self.save();
     }
 
@@ -134,7 +146,7 @@ impl Publisher {
         }
         self.save();
         self.keep(&Entry::End);
-        Ok((self.kept.owner, self.writer.finish()?))
+        Ok((self.kept.owner, self.writer.finish(now_us)?))
     }
 
     /// Publishes what open windows hold so far, for readers, saves them for the next start, and ends.
@@ -151,7 +163,7 @@ impl Publisher {
         self.save();
         self.keep(&Entry::End);
         let is_saved = self.keeper.as_ref().is_some_and(|keeper| keeper.sync().is_some());
-        let written = self.writer.finish()?;
+        let written = self.writer.finish(now_us)?;
         if is_saved { Ok((self.kept.owner, written)) } else { Err(Failure::failed("the open windows could not be saved")) }
     }
 }

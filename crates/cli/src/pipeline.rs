@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use attribute::Attributor;
 use decode::{DecodeSettings, Decoder, SamplingRule};
-use measure::{Delta, Deltas, MeasureSettings};
+use measure::{Delta, Deltas, Flows, MeasureSettings};
 use model::ledger::DatagramRefusal;
-use model::{Address, Attribution, Batch, ExporterHealth, Ledger, Placements};
+use model::{Address, Attribution, Batch, ExporterHealth, FlowBatch, Ledger, Placements};
 use peering::{Inventory, Resolver, Seen};
 
 use crate::allowed::{Allowed, RefusedSources};
@@ -33,6 +33,8 @@ pub struct Shared {
     pub inventory: Arc<Inventory>,
     /// Bounds of measuring.
     pub measure: MeasureSettings,
+    /// Whether the records themselves are kept.
+    pub keeps_flows: bool,
 }
 
 /// A worker's whole state.
@@ -45,6 +47,7 @@ pub struct Worker {
     attributor: Attributor,
     resolver: Resolver,
     deltas: Deltas,
+    flows: Option<Flows>,
     table: Arc<attribute::Table>,
     batch: Batch,
     attributions: Vec<Attribution>,
@@ -63,6 +66,7 @@ impl Worker {
             attributor: Attributor::new(shared.table.clone()),
             resolver: Resolver::new(shared.inventory.clone()),
             deltas: Deltas::new(&shared.measure),
+            flows: shared.keeps_flows.then(Flows::default),
             table: shared.table.clone(),
             batch: Batch::default(),
             attributions: Vec::new(),
@@ -84,7 +88,18 @@ impl Worker {
         }
     }
 
-    /// Goes on under another configuration; to be called right after [`Worker::take`].
+    /// Flows that wait to be taken.
+    pub fn flows_waiting(&self) -> usize {
+        self.flows.as_ref().map_or(0, Flows::len)
+    }
+
+    /// Hands over the flows that came since the last time, where they are kept, and how many found no room.
+    pub fn take_flows(&mut self) -> Option<(FlowBatch, u64)> {
+        let (directory, names) = (self.resolver.directory(), self.table.names());
+        self.flows.as_mut().filter(|flows| !flows.is_empty()).map(|flows| flows.take(directory, names))
+    }
+
+    /// Goes on under another configuration; to be called right after [`Worker::take`] and [`Worker::take_flows`].
     pub fn reconfigure(&mut self, shared: &Shared) {
         self.seen_before = self.seen();
         self.allowed = shared.allowed.clone();
@@ -95,6 +110,11 @@ impl Worker {
         self.resolver = Resolver::new(shared.inventory.clone());
         self.table = shared.table.clone();
         self.deltas.restart();
+        match (shared.keeps_flows, &mut self.flows) {
+            (true, flows @ None) => *flows = Some(Flows::default()),
+            (false, flows) => *flows = None,
+            _ => {}
+        }
     }
 
     /// Counts a datagram that was refused before decoding.
@@ -138,6 +158,9 @@ impl Worker {
         let names = self.table.names();
         self.resolver.resolve(&self.batch, names, &self.attributions, &mut self.placements, &mut self.resolved);
         self.deltas.add(&self.batch, &self.attributions, &self.placements);
+        if let Some(flows) = &mut self.flows {
+            flows.add(&self.batch, &self.attributions, &self.placements);
+        }
         self.batch.clear();
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use model::{Publication, Rows};
+use model::{FlowBatch, Publication, Rows};
 use store::{JournalSync, Store, StoreError};
 
 use crate::failure::Failure;
@@ -18,6 +18,8 @@ use crate::failure::Failure;
 const WAITING_ROWS_MOST: usize = 4_000_000;
 /// Tasks that a writer who can be waited for may be behind.
 const BEHIND_MOST: usize = 64;
+/// Flows that wait at most; some 130 bytes each.
+const WAITING_FLOWS_MOST: usize = 1_000_000;
 /// Time between two tries while the disk fails.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -25,6 +27,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 enum Task {
     Publish(Publication),
     Compact(i64),
+    Flows(FlowBatch, i64),
+    PublishFlows(i64),
+    EndFlows(i64),
     Sync(JournalSync),
     Checkpoint(JournalSync, Vec<u8>),
 }
@@ -36,6 +41,8 @@ pub(crate) struct Written {
     pub(crate) published: u64,
     /// Windows that could not be written and fell off.
     pub(crate) fell_off: u64,
+    /// Flows that could not be written.
+    pub(crate) flows_lost: u64,
     /// Syncs and checkpoints of the journal that failed.
     pub(crate) journal_failures: u64,
 }
@@ -44,6 +51,7 @@ pub(crate) struct Written {
 struct Queue {
     tasks: VecDeque<Task>,
     rows: usize,
+    flows: usize,
     is_closed: bool,
     is_failing: bool,
     written: Written,
@@ -93,6 +101,23 @@ impl Writer {
         self.push(Task::Compact(now_us));
     }
 
+    /// Has flows written, received by `now_us`; those that find no room are counted.
+    pub(crate) fn flows(&self, batch: FlowBatch, now_us: i64) {
+        let mut queue = self.shared.lock();
+        if queue.flows + batch.flows.len() > WAITING_FLOWS_MOST {
+            queue.written.flows_lost += batch.flows.len() as u64;
+            return;
+        }
+        queue.flows += batch.flows.len();
+        queue.tasks.push_back(Task::Flows(batch, now_us));
+        self.shared.changed.notify_all();
+    }
+
+    /// Has flows published whose time is over.
+    pub(crate) fn publish_flows(&self, now_us: i64) {
+        self.push(Task::PublishFlows(now_us));
+    }
+
     /// Has the journal put on the disk before what is told later is done.
     pub(crate) fn sync(&self, journal: JournalSync) {
         self.push(Task::Sync(journal));
@@ -127,7 +152,8 @@ impl Writer {
     /// # Errors
     ///
     /// The store's, where something could not be written.
-    pub(crate) fn finish(self) -> Result<Written, Failure> {
+    pub(crate) fn finish(self, now_us: i64) -> Result<Written, Failure> {
+        self.push(Task::EndFlows(now_us));
         self.shared.lock().is_closed = true;
         self.shared.changed.notify_all();
         let failed = self.thread.join().map_err(|_| Failure::failed("the writer panicked; please report this"))?;
@@ -203,13 +229,16 @@ fn write_until_closed(mut store: Store, shared: &Shared) -> Option<StoreError> {
                 None => queue = shared.wait(queue, AGAIN),
             }
         };
-        if let Task::Publish(publication) = &task {
-            queue.rows -= publication.rows.len();
+        match &task {
+            Task::Publish(publication) => queue.rows -= publication.rows.len(),
+            Task::Flows(batch, _) => queue.flows -= batch.flows.len(),
+            _ => {}
         }
         drop(queue);
         let done = perform(&mut store, &task);
         store.take_notices().iter().for_each(|notice| tracing::warn!("{notice}"));
         let mut queue = shared.lock();
+        queue.written.flows_lost += store.take_flows_lost();
         match done {
             Ok(()) => {
                 queue.written.published += u64::from(matches!(task, Task::Publish(_)));
@@ -239,6 +268,9 @@ fn perform(store: &mut Store, task: &Task) -> Result<(), StoreError> {
     match task {
         Task::Publish(publication) => store.publish(publication),
         Task::Compact(now_us) => store.compact(*now_us).map(|_| ()),
+        Task::Flows(batch, now_us) => store.add_flows(batch, *now_us),
+        Task::PublishFlows(now_us) => store.publish_flows(*now_us),
+        Task::EndFlows(now_us) => store.end_flows(*now_us),
         Task::Sync(journal) => journal.sync(),
         Task::Checkpoint(journal, state) => journal.checkpoint(state),
     }
@@ -269,6 +301,7 @@ mod tests {
         let one = |task: &Task| match task {
             Task::Publish(publication) => format!("{}:{}", publication.window_start_us, publication.rows.len()),
             Task::Compact(_) => "M".to_string(),
+            Task::Flows(..) | Task::PublishFlows(_) | Task::EndFlows(_) => "F".to_string(),
             Task::Sync(_) => "S".to_string(),
             Task::Checkpoint(..) => "C".to_string(),
         };

@@ -122,8 +122,11 @@ pub(crate) fn print_outcome(outcome: &Outcome) -> Result<(), Failure> {
     for line in outcome.ledger.lines() {
         writeln!(out, "{line}")?;
     }
-    let Outcome { kernel_drops, published, unwritten, .. } = outcome;
+    let Outcome { kernel_drops, published, unwritten, flows_lost, .. } = outcome;
     writeln!(out, "kernel drops {kernel_drops}, windows published {published}, not written {unwritten}")?;
+    if *flows_lost > 0 {
+        writeln!(out, "flows not written {flows_lost}: the disk was too slow or failed")?;
+    }
     if let Some(losses) = &outcome.losses {
         writeln!(out, "{losses}")?;
     }

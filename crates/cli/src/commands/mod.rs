@@ -10,7 +10,11 @@ mod prefixes;
 mod reference;
 mod reload;
 mod replay;
+#[cfg(feature = "report")]
+mod report;
 mod simulate;
+#[cfg(feature = "report")]
+mod sql;
 
 use clap::Subcommand;
 
@@ -25,6 +29,10 @@ pub(crate) enum Command {
     Reload(reload::Reload),
     Replay(replay::Replay),
     Demo(demo::Demo),
+    #[cfg(feature = "report")]
+    Report(report::Report),
+    #[cfg(feature = "report")]
+    Sql(sql::Sql),
     Inspect(inspect::Inspect),
     Peerings(peerings::Peerings),
     Prefixes(prefixes::Prefixes),
@@ -41,6 +49,10 @@ impl Command {
             Command::Reload(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Demo(command) => command.run(),
+            #[cfg(feature = "report")]
+            Command::Report(command) => command.run(),
+            #[cfg(feature = "report")]
+            Command::Sql(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Peerings(command) => command.run(),
             Command::Prefixes(command) => command.run(),

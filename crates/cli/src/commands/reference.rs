@@ -6,7 +6,7 @@ use std::io::Write as _;
 use clap::{Args, ValueEnum};
 use model::settings::Setting;
 use model::table::{Column, Kind, Row};
-use model::tables::{ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 
 use crate::failure::Failure;
 
@@ -57,6 +57,7 @@ fn tables() -> String {
     table::<PrefixRow>(&mut text);
     table::<ExporterRow>(&mut text);
     table::<ConnectionRow>(&mut text);
+    table::<FlowRow>(&mut text);
     text
 }
 
@@ -82,11 +83,11 @@ const fn kind_name(kind: Kind) -> &'static str {
 
 const SETTINGS_HEAD: &str = "# Settings
 
-Made by `peerscope reference settings` from the declarations that the program reads them by. Sections of numbers first; each may
+Made by `peerscope reference settings` from the declarations that the program reads them by. Sections of numbers and switches; each may
 be left out, and each key in it. `samples/peerscope.toml` shows the sections that describe the network.
 ";
 
-/// Every numeric setting, with default and range.
+/// Every setting that is a number or a switch, with default and range.
 fn settings() -> String {
     let mut text = SETTINGS_HEAD.to_string();
     for (section, settings) in crate::configuration::sections() {
@@ -94,8 +95,12 @@ fn settings() -> String {
             text,
             "\n## `[{section}]`\n\n| key | default | least to most | unit | what it is for |\n|---|--:|--:|---|---|"
         );
-        for Setting { name, doc, unit, default, least, most } in settings {
-            _ = writeln!(text, "| `{name}` | {default} | {least} to {most} | {unit} | {} |", doc.trim());
+        for Setting { name, doc, unit, default, least, most, is_switch } in settings {
+            let (default, range) = match is_switch {
+                true => ((*default != 0).to_string(), "true or false".to_string()),
+                false => (default.to_string(), format!("{least} to {most}")),
+            };
+            _ = writeln!(text, "| `{name}` | {default} | {range} | {unit} | {} |", doc.trim());
         }
     }
     text

@@ -40,6 +40,8 @@ impl Replay {
         let configured = Configured::load(&self.configuration)?;
         let files = in_order_of_time(&self.files)?;
         guard(&self.data, &self.files, &self.configuration, self.replace)?;
+        // Windows take each other's place, files of flows do not.
+        store::remove_flows(&self.data).map_err(Failure::failed)?;
         let store = configured.open_store(&self.data)?;
         let mut publisher = Publisher::open(&configured, store, &self.data)?;
         let mut replaying = Replaying { worker: Worker::new(&configured.shared), now_us: i64::MIN };
@@ -50,6 +52,7 @@ impl Replay {
             }
         }
         let delta = replaying.worker.take(replaying.now_us, 0);
+        replaying.hand_flows_over(&mut publisher);
         publisher.merge(0, delta, DecoderState::default(), replaying.now_us);
         let (owner, written) = publisher.finish(replaying.now_us)?;
         let seen = replaying.worker.seen();
@@ -79,6 +82,9 @@ impl Replay {
     }
 }
 
+/// Flows that are handed over together.
+const FLOWS_AT_ONCE: usize = 8_192;
+
 /// A replay under way: time is that of the packets, and never goes back.
 struct Replaying {
     worker: Worker,
@@ -100,11 +106,19 @@ impl Replaying {
             } else {
                 self.worker.datagram(datagram.received_us, datagram.source, datagram.payload);
             }
+            if self.worker.flows_waiting() >= FLOWS_AT_ONCE && !self.hand_flows_over(publisher) {
+                return Ok(false);
+            }
         }
         for note in reader.notes().sentences() {
             eprintln!("{}: {note}", path.display());
         }
         Ok(true)
+    }
+
+    /// Hands over the records themselves, where they are kept; gives whether the disk works.
+    fn hand_flows_over(&mut self, publisher: &mut Publisher) -> bool {
+        self.worker.take_flows().is_none_or(|(batch, _)| publisher.flows_and_wait(batch, self.now_us))
     }
 
     /// Hands over at every full second of packet time, so that the windows of reception do not
@@ -115,6 +129,7 @@ impl Replaying {
             return true;
         }
         let delta = self.worker.take(second_us, 0);
+        self.hand_flows_over(publisher);
         publisher.merge(0, delta, DecoderState::default(), second_us);
         publisher.advance_and_wait(second_us)
     }

@@ -1,0 +1,312 @@
+//! `peerscope report`: answers from the Parquet files.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+use model::table::Row;
+use model::tables::LinkRow;
+use model::time::{DETAIL_WINDOW_US, WINDOW_US, slot_start_us};
+use report::{Answer, Filter, Options, Range, ReportError, parse_instant, parse_span};
+
+use crate::clock::Clock;
+use crate::configuration::report_settings;
+use crate::failure::Failure;
+use crate::output::{Format, Heading, write_rows};
+
+/// What the Parquet files say: loads, growth, what leaks, what cannot be trusted
+///
+/// The range is the last 24 hours that there are (links, transit, policy: 30 days), unless --from, --to or --last
+/// say otherwise. Tables show local time, CSV and JSON have UTC and every column.
+#[derive(Args)]
+pub(crate) struct Report {
+    /// Which
+    #[arg(value_enum)]
+    name: Name,
+    #[command(flatten)]
+    scope: Scope,
+    /// Columns that rows are told apart by (traffic, customers), with commas between
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    by: Vec<String>,
+    /// `previous`: beside it the range of the same length before (traffic, customers). A file: Azure Monitor's export (azure), or
+    /// the output of `az peering received-route list` (policy)
+    #[arg(long, value_name = "previous|FILE")]
+    compare: Option<PathBuf>,
+    /// Step of the series (azure): 1m, 5m or 1h
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    step: String,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Shape,
+    /// File to write to, in place of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Configuration file, for its section [report]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Of what.
+#[derive(Args)]
+pub(crate) struct Scope {
+    /// Folder of the Parquet files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Start: 2026-11-24, 2026-11-24T12:00 (local time) or 2026-11-24T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "last")]
+    from: Option<String>,
+    /// End, not in it
+    #[arg(long, value_name = "TIME", conflicts_with = "last")]
+    to: Option<String>,
+    /// The last of what there is: 90m, 24h, 7d, 4w
+    #[arg(long, value_name = "SPAN")]
+    last: Option<String>,
+    /// Only rows whose column has this value; an empty value is null
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    filters: Vec<String>,
+    /// Time zone of days and of what is shown, such as Europe/Berlin; this machine's if left out
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+}
+
+/// The reports by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    /// A verdict, and a line a connection with what can be trusted
+    Overview,
+    /// Loads, growth with dates, and what each one's failure would do
+    Links,
+    /// What Microsoft's traffic is: by service, region, AS, IP version, connection, location
+    Traffic,
+    /// Whose it is on our side: by customer, prefix, AS
+    Customers,
+    /// What goes around the peerings, what it costs, who could carry it
+    Transit,
+    /// Microsoft's rules for peers, with figures
+    Policy,
+    /// Our rates as Azure Monitor has them, and where the two differ
+    Azure,
+    /// The telemetry: ledger, timeouts, sampling, clocks, faults and what mends them
+    Exporters,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Shape {
+    /// Sentences and columns for a person
+    #[default]
+    Table,
+    /// The main section as comma-separated values (RFC 4180)
+    Csv,
+    /// One object with `columns` and `rows`
+    Json,
+    /// One HTML file with pictures
+    Html,
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Failure {
+        match error {
+            ReportError::Usage(_) => Failure::usage(error),
+            _ => Failure::failed(error),
+        }
+    }
+}
+
+impl Scope {
+    pub(crate) fn zone(&self) -> Result<TimeZone, Failure> {
+        let Some(name) = &self.time_zone else { return Ok(TimeZone::system()) };
+        TimeZone::get(name)
+            .map_err(|_| Failure::usage(format!("--time-zone {name}: no such zone; write it as Europe/Berlin or UTC")))
+    }
+
+    /// The range that was asked for; without one, the last of what there is.
+    pub(crate) fn range(&self, zone: &TimeZone, default: &str) -> Result<Range, Failure> {
+        let end_us = match &self.to {
+            Some(_) => 0,
+            None => self.end_of_data()?,
+        };
+        let to_us = self.to.as_deref().map_or(Ok(end_us), |text| parse_instant(text, zone))?;
+        let from_us = match (&self.from, &self.last) {
+            (Some(text), _) => parse_instant(text, zone)?,
+            (None, Some(span)) => to_us - parse_span(span)?,
+            // Before the first row there is nothing to say.
+            (None, None) => {
+                let first_us = store::extent(&self.data, LinkRow::TABLE)
+                    .map_err(Failure::failed)?
+                    .map_or(i64::MIN, |(first_us, _)| first_us);
+                (to_us - parse_span(default)?).max(first_us.min(to_us - 1))
+            }
+        };
+        Ok(Range::new(from_us, to_us)?)
+    }
+
+    /// End of the last whole five minutes that there are; of less than that, the end of it.
+    fn end_of_data(&self) -> Result<i64, Failure> {
+        let last_us = store::last_window_us(&self.data, LinkRow::TABLE).map_err(Failure::failed)?;
+        // Of what is older than two weeks there are rows of five minutes alone.
+        let coarse_us = store::extent(&self.data, "links_5m").map_err(Failure::failed)?.map(|(_, end_us)| end_us);
+        let last_us = last_us.map(|last_us| last_us + WINDOW_US).or(coarse_us).unwrap_or_else(|| Clock::wall().now_us());
+        let first_us = store::extent(&self.data, LinkRow::TABLE).map_err(Failure::failed)?.map_or(0, |(first_us, _)| first_us);
+        let whole_us = slot_start_us(last_us, DETAIL_WINDOW_US);
+        Ok(if whole_us > first_us { whole_us } else { last_us })
+    }
+
+    /// The range, if one was asked for.
+    pub(crate) fn range_if_given(&self, zone: &TimeZone) -> Result<Option<Range>, Failure> {
+        let is_given = self.from.is_some() || self.to.is_some() || self.last.is_some();
+        is_given.then(|| self.range(zone, "24h")).transpose()
+    }
+
+    pub(crate) fn filters(&self) -> Result<Vec<Filter>, Failure> {
+        let one = |text: &String| {
+            let (column, value) = text
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(format!("--where {text}: write COLUMN=VALUE, such as connection=fra-pni-1")))?;
+            Ok(Filter { column: column.trim().to_owned(), value: value.to_owned() })
+        };
+        self.filters.iter().map(one).collect()
+    }
+}
+
+impl Report {
+    /// Answers and prints.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let zone = self.scope.zone()?;
+        let range = self.scope.range(&zone, self.default_span())?;
+        let compares_previous = self.compare.as_deref().is_some_and(|compare| compare.as_os_str() == "previous");
+        let options = Options {
+            by: self.by.clone(),
+            filters: self.scope.filters()?,
+            compares_previous,
+            other: self.compare.clone().filter(|_| !compares_previous),
+            is_page: self.format == Shape::Html,
+            zone: zone.clone(),
+            step_seconds: parse_span(&self.step)? / 1_000_000,
+            settings: report_settings(self.config.as_deref())?,
+        };
+        self.refuse_what_means_nothing(&options)?;
+        let progress = Progress::start();
+        let answer = self.report().answer(&self.scope.data, range, &options);
+        progress.end();
+        self.print(&answer?, &zone)
+    }
+
+    /// What is answered of unless it is said: growth, rules and bills need more than a day.
+    const fn default_span(&self) -> &'static str {
+        match self.name {
+            Name::Links | Name::Transit | Name::Policy => "30d",
+            _ => "24h",
+        }
+    }
+
+    fn refuse_what_means_nothing(&self, options: &Options) -> Result<(), Failure> {
+        let takes_by = matches!(self.name, Name::Traffic | Name::Customers);
+        if !takes_by && (!options.by.is_empty() || options.compares_previous) {
+            return Err(Failure::usage("--by and --compare previous are for the reports traffic and customers"));
+        }
+        if options.other.is_some() && !matches!(self.name, Name::Azure | Name::Policy) {
+            return Err(Failure::usage("--compare takes a file in the reports azure and policy; else write --compare previous"));
+        }
+        Ok(())
+    }
+
+    const fn report(&self) -> report::Report {
+        match self.name {
+            Name::Overview => report::Report::Overview,
+            Name::Links => report::Report::Links,
+            Name::Traffic => report::Report::Traffic,
+            Name::Customers => report::Report::Customers,
+            Name::Transit => report::Report::Transit,
+            Name::Policy => report::Report::Policy,
+            Name::Azure => report::Report::Azure,
+            Name::Exporters => report::Report::Exporters,
+        }
+    }
+
+    fn print(&self, answer: &Answer, zone: &TimeZone) -> Result<(), Failure> {
+        let mut text = Vec::new();
+        match self.format {
+            Shape::Html => text.extend(report::page(answer, zone).into_bytes()),
+            Shape::Json => writeln!(text, "{:#}", answer.json())?,
+            Shape::Csv => {
+                answer.notes.iter().for_each(|note| eprintln!("{note}"));
+                if let Some(section) = answer.sections.first() {
+                    let headings = headings(section, |_| true);
+                    let row = |row: &Vec<report::Cell>| {
+                        row.iter().zip(&section.columns).map(|(cell, column)| cell.value(column.unit)).collect()
+                    };
+                    write_rows(&mut text, &headings, &section.rows.iter().map(row).collect::<Vec<_>>(), Format::Csv)?;
+                }
+            }
+            Shape::Table => table(&mut text, answer, zone)?,
+        }
+        match &self.output {
+            Some(path) => std::fs::write(path, text)
+                .map_err(|error| Failure::failed(format!("{}: cannot be written: {error}; check --output", path.display()))),
+            None => Ok(std::io::stdout().lock().write_all(&text)?),
+        }
+    }
+}
+
+fn headings(section: &report::Section, is_shown: impl Fn(&report::Column) -> bool) -> Vec<Heading> {
+    let one = |column: &report::Column| Heading { name: column.name.into(), is_number: column.unit.is_number() };
+    section.columns.iter().filter(|column| is_shown(column)).map(one).collect()
+}
+
+fn table(text: &mut Vec<u8>, answer: &Answer, zone: &TimeZone) -> Result<(), Failure> {
+    let at = |at_us: i64, zone: &TimeZone| report::Cell::Time(at_us).text(report::Unit::Time, zone).unwrap_or_default();
+    let span = |zone: &TimeZone| format!("{} to {}", at(answer.range.from_us, zone), at(answer.range.to_us, zone));
+    let name = zone.iana_name().unwrap_or("local time");
+    writeln!(text, "{}, {} ({name}); {} UTC", answer.report, span(zone), span(&TimeZone::UTC))?;
+    for sentence in &answer.verdict {
+        writeln!(text, "* {sentence}")?;
+    }
+    for section in &answer.sections {
+        writeln!(text, "\n{}", section.title)?;
+        let headings = headings(section, |column| !column.is_detail);
+        let shown = |row: &Vec<report::Cell>| -> Vec<serde_json::Value> {
+            let cells = row.iter().zip(&section.columns).filter(|(_, column)| !column.is_detail);
+            cells.map(|(cell, column)| cell.text(column.unit, zone).into()).collect()
+        };
+        write_rows(text, &headings, &section.rows.iter().map(shown).collect::<Vec<_>>(), Format::Table)?;
+    }
+    if !answer.notes.is_empty() {
+        writeln!(text)?;
+    }
+    for note in &answer.notes {
+        writeln!(text, "note: {note}")?;
+    }
+    Ok(())
+}
+
+/// A sign of life on a terminal while an answer takes long.
+pub(crate) struct Progress {
+    stop: std::sync::mpsc::Sender<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Progress {
+    pub(crate) fn start() -> Progress {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let run = move || {
+            let started = std::time::Instant::now();
+            while stopped.recv_timeout(std::time::Duration::from_secs(1)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                eprint!("\rreading, {} s", started.elapsed().as_secs());
+            }
+            if started.elapsed().as_secs() > 0 {
+                eprint!("\r                 \r");
+            }
+        };
+        Progress { stop, thread: std::io::stderr().is_terminal().then(|| std::thread::spawn(run)) }
+    }
+
+    pub(crate) fn end(self) {
+        drop(self.stop);
+        if let Some(thread) = self.thread {
+            // It writes a few letters and ends.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Parquet files to answers: SQL fetches, `measure` judges.
+//!
+//! * [`Data`]: the tables of a data folder over a range, open to SQL;
+//! * [`Report`]: the reports by name, each a file; each query is a text of its own in `sql/`, in the subset that
+//!   other engines read the same way;
+//! * [`Answer`]: what a report says: sentences, and sections of rows with units; as JSON and as an HTML page.
+//!
+//! Everything heavy of the program sits here: the collector builds without this crate.
+
+mod answer;
+mod batch;
+mod chart;
+mod connections;
+mod data;
+mod error;
+mod growth;
+mod html;
+mod loads;
+mod range;
+mod reports;
+mod tables;
+
+pub use answer::{Answer, Cell, Column, Section, Unit};
+pub use chart::Chart;
+pub use data::{Data, Filter, Rows};
+pub use error::ReportError;
+pub use html::page;
+pub use measure::judge::ReportSettings;
+pub use range::{Range, parse_instant, parse_span};
+pub use reports::{Options, QUERIES, Report};

@@ -1,0 +1,192 @@
+//! `links`: what each connection carried, how fast it grows, and what its failure would do.
+
+use std::collections::BTreeMap;
+
+use measure::judge::{Connection, Network, Outcome, agreement};
+use model::{Direction, Name};
+
+use super::Options;
+use crate::answer::{Answer, Cell, Column, Section, Unit};
+use crate::connections::{Edge, is_active, is_peering};
+use crate::growth::{self, Growth};
+use crate::loads::{Load, Loads, mean, of_links_and_ports};
+use crate::{Data, Range, ReportError};
+
+const COLUMNS: &[Column] = &[
+    Column::new("connection", Unit::Text),
+    Column::detail("peering", Unit::Text),
+    Column::new("role", Unit::Text),
+    Column::new("location", Unit::Text),
+    Column::new("direction", Unit::Text),
+    Column::new("capacity", Unit::Mbps),
+    Column::new("mean", Unit::Mbps),
+    Column::new("standard_error", Unit::Mbps),
+    Column::new("p95", Unit::Mbps),
+    Column::new("peak", Unit::Mbps),
+    Column::detail("peak_at", Unit::Time),
+    Column::new("utilisation_p95", Unit::Ratio),
+    Column::new("utilisation_peak", Unit::Ratio),
+    Column::detail("utilisation_peak_at", Unit::Time),
+    Column::new("headroom", Unit::Mbps),
+    Column::new("port_counter_mean", Unit::Mbps),
+    Column::new("flows_to_counters", Unit::Ratio),
+    Column::detail("samples", Unit::Count),
+    Column::detail("bytes_unknown_rate", Unit::Bytes),
+    Column::new("coverage", Unit::Ratio),
+    Column::detail("time_known", Unit::Ratio),
+    Column::new("n1_utilisation", Unit::Ratio),
+    Column::detail("n1_survivor", Unit::Text),
+    Column::detail("n1_at", Unit::Time),
+    Column::detail("n1_leaves_location", Unit::Flag),
+];
+
+/// What the failure of a connection would come to, and the name of the fullest survivor.
+pub(super) type Failures = BTreeMap<Name, (Outcome, Name)>;
+
+/// What reports on connections start from.
+pub(super) struct Links {
+    pub(super) edge: Edge,
+    pub(super) loads: Loads,
+    pub(super) ports: Loads,
+}
+
+impl Links {
+    pub(super) fn read(data: &mut Data) -> Result<Links, ReportError> {
+        let (loads, ports) = of_links_and_ports(data)?;
+        Ok(Links { edge: Edge::read(data)?, loads, ports })
+    }
+
+    /// The names of active peering connections with a capacity, and the network that they are in one direction.
+    pub(super) fn network(&self, direction: Direction) -> (Vec<Name>, Network) {
+        let mut groups: BTreeMap<Name, usize> = BTreeMap::new();
+        let mut names = Vec::new();
+        let mut connections = Vec::new();
+        for row in self.edge.iter().filter(|row| is_peering(row) && is_active(row)) {
+            let Some(load) = self.loads.get(&row.connection, direction) else { continue };
+            let next = groups.len();
+            let group = row.location.clone().map(|location| *groups.entry(location).or_insert(next));
+            names.push(row.connection.clone());
+            connections.push(Connection {
+                group,
+                capacity_bps: load.capacity_bps.or(row.capacity_bps).map(|bps| bps as f64),
+                wire_bps: load.wire_bps.clone(),
+                utilisation: load.utilisation.clone(),
+            });
+        }
+        (names, Network { connections })
+    }
+
+    /// What the failure of each connection would come to, in one direction.
+    fn failures(&self, direction: Direction) -> Failures {
+        let (names, network) = self.network(direction);
+        let one = |(place, name): (usize, &Name)| {
+            let outcome = network.without(&[place])?;
+            let fullest = names.get(outcome.survivors.first()?.connection)?.clone();
+            Some((name.clone(), (outcome, fullest)))
+        };
+        names.iter().enumerate().filter_map(one).collect()
+    }
+
+    /// The failures in both directions, in the order of [`Direction::ALL`].
+    pub(super) fn failures_both(&self) -> [Failures; 2] {
+        std::thread::scope(|scope| {
+            let [to, from] = Direction::ALL;
+            let to = scope.spawn(move || self.failures(to));
+            let from = self.failures(from);
+            [to.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), from]
+        })
+    }
+
+    /// What the ports of a link carried by the counters, bit/s, and the ratio of flows to counters.
+    pub(super) fn counters(&self, link: &str, direction: Direction) -> (Option<f64>, Option<f64>) {
+        let Some(row) = self.edge.get(link) else { return (None, None) };
+        let ports: Vec<&Load> = row.ports.iter().filter_map(|port| self.ports.get(port, direction)).collect();
+        let sum = |of: fn(&Load) -> &Vec<f64>| -> Vec<f64> {
+            let steps = ports.first().map_or(0, |port| of(port).len());
+            (0..steps).map(|step| ports.iter().map(|port| of(port).get(step).copied().unwrap_or(f64::NAN)).sum()).collect()
+        };
+        let counters = sum(|port| &port.counter_bps);
+        let ratio = agreement(&sum(|port| &port.mean_bps), &counters, 0.1).map(|agreement| agreement.ratio);
+        (mean(&counters), ratio)
+    }
+}
+
+/// Works the two halves of a list at the same time.
+pub(super) fn in_two<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
+    let (first, second) = items.split_at(items.len() / 2);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| work(first));
+        let second = work(second);
+        let mut done = first.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        done.extend(second);
+        done
+    })
+}
+
+/// Answers `links`.
+pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
+    let links = Links::read(data)?;
+    let columns: Vec<Column> = COLUMNS.iter().chain(&growth::COLUMNS).copied().collect();
+    let range = data.range();
+    let mut section = Section::new("Loads by connection and direction", &columns);
+    let failures = links.failures_both();
+    let ways: Vec<(&(Name, Direction), &Load)> = links.loads.by_way.iter().collect();
+    let rows = |ways: &[(&(Name, Direction), &Load)]| -> Vec<Vec<Cell>> {
+        let one = |((name, direction), load): &(&(Name, Direction), &Load)| {
+            row(&links, (name, *direction), load, failures[*direction as usize].get(name), range, options)
+        };
+        ways.iter().map(one).collect()
+    };
+    section.rows = in_two(&ways, rows);
+    let mut answer = Answer::new("links", data.range());
+    answer.sections.push(section);
+    Ok(answer)
+}
+
+fn row(
+    links: &Links,
+    (name, direction): (&Name, Direction),
+    load: &Load,
+    failure: Option<&(Outcome, Name)>,
+    range: Range,
+    options: &Options,
+) -> Vec<Cell> {
+    let known = links.edge.get(name);
+    let (counter, ratio) = links.counters(name, direction);
+    let at = |step: usize| range.start_of(step);
+    let peak = load.utilisation_peak();
+    let capacity = load.capacity_bps.or(known.and_then(|row| row.capacity_bps)).map(|bps| bps as f64);
+    let headroom = capacity.zip(peak).map(|(capacity, (peak, _))| capacity * (1.0 - peak));
+    let worst = failure.and_then(|(outcome, survivor)| outcome.survivors.first().map(|worst| (worst, survivor)));
+    let mut cells: Vec<Cell> = vec![
+        name.into(),
+        known.and_then(|row| row.peering.as_ref()).into(),
+        links.edge.role(name).into(),
+        links.edge.location(name).into(),
+        direction.name().into(),
+        Cell::mbps(capacity),
+        Cell::mbps(load.mean()),
+        Cell::mbps(load.standard_error()),
+        Cell::mbps(load.p95()),
+        Cell::mbps(load.peak.map(|(bps, _)| bps)),
+        Cell::time(load.peak.map(|(_, step)| at(step))),
+        load.utilisation_p95().into(),
+        peak.map(|(ratio, _)| ratio).into(),
+        Cell::time(peak.map(|(_, step)| at(step))),
+        Cell::mbps(headroom),
+        Cell::mbps(counter),
+        ratio.into(),
+        load.samples.into(),
+        load.bytes_unknown_rate.into(),
+        load.coverage().into(),
+        (load.known() as f64 / range.steps().max(1) as f64).into(),
+        worst.map(|(worst, _)| worst.utilisation).into(),
+        worst.map(|(_, survivor)| survivor).into(),
+        Cell::time(worst.map(|(worst, _)| at(worst.step))),
+        failure.map(|(outcome, _)| outcome.leaves_group()).into(),
+    ];
+    let growth = Growth::of(load, range, &options.zone, &options.settings);
+    let full = options.settings.full_percent as f64 / 100.0;
+    cells.extend(growth.cells(worst.map(|(worst, _)| worst.utilisation), full));
+    cells
+}

@@ -1,0 +1,177 @@
+//! Sums of traffic by columns that the reader chooses.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Options;
+use crate::answer::{Cell, Column, Unit};
+use crate::connections::Edge;
+use crate::range::STEP_US;
+use crate::{Data, Range, ReportError};
+
+/// A column by which rows may be told apart.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    unit: Unit,
+    /// Taken from the connection of that name, not from the table.
+    of_connection: Option<fn(&Edge, &str) -> Option<String>>,
+}
+
+impl Key {
+    pub(super) const fn text(name: &'static str) -> Key {
+        Key { name, unit: Unit::Text, of_connection: None }
+    }
+
+    pub(super) const fn whole(name: &'static str) -> Key {
+        Key { name, unit: Unit::Count, of_connection: None }
+    }
+}
+
+/// Keys that connections lend to every table.
+pub(super) const LOCATION: Key =
+    Key { of_connection: Some(|edge, name| edge.location(name).map(ToString::to_string)), ..Key::text("location") };
+pub(super) const ROLE: Key = Key { of_connection: Some(|edge, name| Some(edge.role(name).to_owned())), ..Key::text("role") };
+
+/// What rows of one key add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sum {
+    pub(super) bytes_estimated: f64,
+    pub(super) variance: f64,
+    pub(super) bytes_exported: f64,
+    pub(super) packets_estimated: f64,
+    /// Rows whose estimate is unknown: then the sum is only a part.
+    pub(super) rows_unknown: i64,
+}
+
+/// A query, and the keys that it may be asked by.
+pub(super) struct Tally {
+    pub(super) table: &'static str,
+    pub(super) sql: &'static str,
+    pub(super) keys: &'static [Key],
+    pub(super) default: &'static [&'static str],
+}
+
+/// Columns after those of the keys.
+const COLUMNS: [Column; 6] = [
+    Column::new("mean", Unit::Mbps),
+    Column::new("standard_error", Unit::Mbps),
+    Column::new("share", Unit::Ratio),
+    Column::new("bytes_estimated", Unit::Bytes),
+    Column::detail("bytes_exported", Unit::Bytes),
+    Column::detail("packets_estimated", Unit::Count),
+];
+/// Columns after these, where the range before is asked for too.
+const PREVIOUS: [Column; 2] = [Column::new("previous_mean", Unit::Mbps), Column::new("growth", Unit::Ratio)];
+
+/// Sums by key.
+type Sums = BTreeMap<Vec<String>, Sum>;
+/// What stands for an unknown key; no name of ours has it.
+const UNKNOWN: &str = "\u{0}";
+
+impl Tally {
+    /// The keys that were asked for, or the report's own.
+    pub(super) fn chosen(&self, by: &[String]) -> Result<Vec<&'static Key>, ReportError> {
+        let names: Vec<&str> = if by.is_empty() { self.default.to_vec() } else { by.iter().map(String::as_str).collect() };
+        let known = || self.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
+        let one = |name: &&str| {
+            let unknown = || ReportError::Usage(format!("--by {name}: there is no such column here; give some of {}", known()));
+            self.keys.iter().find(|key| key.name == *name).ok_or_else(unknown)
+        };
+        names.iter().map(one).collect()
+    }
+
+    /// Columns and rows of the table's traffic, the largest first.
+    pub(super) fn rows(&self, data: &mut Data, options: &Options) -> Result<(Vec<Column>, Vec<Vec<Cell>>), ReportError> {
+        let keys = self.chosen(&options.by)?;
+        data.register(&[self.table])?;
+        if !data.has_rows(self.table) {
+            return Err(data.nothing(self.table));
+        }
+        let edge = Edge::read(data)?;
+        let sums = self.sums(data, &keys, &edge)?;
+        let before =
+            if options.compares_previous { self.before(data.folder(), data.range(), options, &keys, &edge)? } else { None };
+        let mut columns: Vec<Column> = keys.iter().map(|key| Column::new(key.name, key.unit)).collect();
+        columns.extend(COLUMNS);
+        if options.compares_previous {
+            columns.extend(PREVIOUS);
+        }
+        let seconds = data.known_seconds(self.table, STEP_US);
+        let all: f64 = sums.values().map(|sum| sum.bytes_estimated).sum();
+        let gone = before
+            .iter()
+            .flat_map(|(before, _)| before)
+            .filter(|(key, _)| !sums.contains_key(*key))
+            .map(|(key, _)| (key.clone(), Sum::default()));
+        let mut rows: Vec<(Vec<String>, Sum)> = sums.clone().into_iter().chain(gone).collect();
+        rows.sort_by(|(_, a), (_, b)| b.bytes_estimated.total_cmp(&a.bytes_estimated));
+        let row = |(key, sum): (Vec<String>, Sum)| {
+            let mut cells: Vec<Cell> = key.iter().zip(&keys).map(|(text, key)| cell(text, key.unit)).collect();
+            let known = (sum.rows_unknown == 0 || sum.bytes_estimated > 0.0).then_some(sum.bytes_estimated);
+            let mbps = known.map(|bytes| bytes * 8.0 / seconds);
+            cells.extend([Cell::mbps(mbps), Cell::mbps(sum.variance.sqrt() * 8.0 / seconds)]);
+            cells.extend([known.filter(|_| all > 0.0).map(|bytes| bytes / all).into(), known.into()]);
+            cells.extend([sum.bytes_exported.into(), sum.packets_estimated.into()]);
+            if options.compares_previous {
+                let rate =
+                    |(before, seconds): &(Sums, f64)| before.get(&key).map_or(0.0, |sum| sum.bytes_estimated) * 8.0 / seconds;
+                let previous = before.as_ref().map(rate);
+                let growth = previous.filter(|bps| *bps > 0.0).zip(mbps).map(|(previous, now)| now / previous - 1.0);
+                cells.extend([Cell::mbps(previous), growth.into()]);
+            }
+            cells
+        };
+        Ok((columns, rows.into_iter().map(row).collect()))
+    }
+
+    /// The sums of the range before; `None` where there is nothing of it.
+    fn before(
+        &self,
+        folder: &Path,
+        range: Range,
+        options: &Options,
+        keys: &[&Key],
+        edge: &Edge,
+    ) -> Result<Option<(Sums, f64)>, ReportError> {
+        let mut data = Data::open(folder, range.previous(), &options.filters, &options.settings)?;
+        data.register(&[self.table])?;
+        let seconds = data.known_seconds(self.table, STEP_US);
+        if data.has_rows(self.table) { Ok(Some((self.sums(&data, keys, edge)?, seconds))) } else { Ok(None) }
+    }
+
+    fn sums(&self, data: &Data, keys: &[&Key], edge: &Edge) -> Result<Sums, ReportError> {
+        let mut by: Vec<&str> = keys.iter().map(|key| key.of_connection.map_or(key.name, |_| "connection")).collect();
+        by.sort_unstable();
+        by.dedup();
+        data.fold(&self.sql.replace("{by}", &by.join(", ")), Sums::new, |sums, batch| {
+            let texts = keys
+                .iter()
+                .map(|key| batch.texts(key.of_connection.map_or(key.name, |_| "connection")))
+                .collect::<Result<Vec<_>, _>>()?;
+            let (estimated, variances) = (batch.floats("bytes_estimated")?, batch.floats("variance")?);
+            let (exported, packets) = (batch.floats("bytes_exported")?, batch.floats("packets_estimated")?);
+            let unknown = batch.integers("rows_unknown")?;
+            for row in 0..batch.rows() {
+                let one = |(key, texts): (&&Key, &crate::batch::Texts)| match key.of_connection {
+                    Some(of) => of(edge, texts.known(row)).unwrap_or_else(|| UNKNOWN.to_owned()),
+                    None => texts.get(row).unwrap_or(UNKNOWN).to_owned(),
+                };
+                let sum: &mut Sum = sums.entry(keys.iter().zip(&texts).map(one).collect()).or_default();
+                sum.bytes_estimated += estimated.get(row).unwrap_or(0.0);
+                sum.variance += variances.get(row).unwrap_or(0.0);
+                sum.bytes_exported += exported.get(row).unwrap_or(0.0);
+                sum.packets_estimated += packets.get(row).unwrap_or(0.0);
+                sum.rows_unknown += unknown.get(row).unwrap_or(0);
+            }
+            Ok(())
+        })
+    }
+}
+
+fn cell(text: &str, unit: Unit) -> Cell {
+    match (text, unit) {
+        (UNKNOWN, _) => Cell::Null,
+        (text, Unit::Count) => text.parse::<i64>().ok().into(),
+        (text, _) => text.into(),
+    }
+}

@@ -1,0 +1,35 @@
+//! `traffic`: what Microsoft's traffic is, by service, region, AS, IP version, connection, location.
+
+use super::Options;
+use super::tally::{Key, LOCATION, ROLE, Tally};
+use crate::answer::{Answer, Section};
+use crate::{Data, ReportError};
+
+const TALLY: Tally = Tally {
+    table: "traffic",
+    sql: include_str!("../sql/traffic.sql"),
+    keys: &[
+        Key::text("service"),
+        Key::text("region"),
+        Key::whole("origin_asn"),
+        Key::whole("ip_version"),
+        Key::text("tag_source"),
+        Key::text("connection"),
+        Key::text("direction"),
+        LOCATION,
+        ROLE,
+    ],
+    default: &["direction", "service"],
+};
+
+/// Answers `traffic`.
+pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
+    let (columns, rows) = TALLY.rows(data, options)?;
+    let mut answer = Answer::new("traffic", data.range());
+    answer.sections.push(Section { title: "Microsoft's traffic, IP bytes".to_owned(), columns, rows });
+    answer.notes.push(OTHER.to_owned());
+    Ok(answer)
+}
+
+const OTHER: &str = "the row `other` is what was not among the 16 largest tags of a connection, direction and five minutes; \
+                     a connection metered by none of its own ports is counted where records name it";

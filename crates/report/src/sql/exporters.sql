@@ -1,0 +1,25 @@
+select exporter, protocol,
+       count(distinct domain) as domains,
+       sum(datagrams) as datagrams,
+       sum(records) as records,
+       sum(lost_datagrams) as lost_datagrams,
+       sum(lost_records) as lost_records,
+       sum(reordered) as reordered,
+       sum(duplicates) as duplicates,
+       sum(restarts) as restarts,
+       sum(undecodable) as undecodable,
+       sum(rate_unknown_records) as rate_unknown_records,
+       max(templates) as templates,
+       max(active_timeout_s) as active_timeout_s,
+       min(clock_offset_ms) as clock_offset_least_ms,
+       max(clock_offset_ms) as clock_offset_most_ms,
+       max(case when is_clock_refused then 1 else 0 end) as is_clock_refused,
+       sum(out_interface_unknown_ratio * records) as out_interface_unknown_records,
+       sum(case when out_interface_unknown_ratio is null then 0 else records end) as out_interface_told_records,
+       max(kernel_drops) as kernel_drops_most,
+       min(coverage_ratio) as coverage_least,
+       avg(coverage_ratio) as coverage_mean,
+       max(window_start) as last_window
+from exporters
+group by exporter, protocol
+order by exporter, protocol

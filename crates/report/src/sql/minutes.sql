@@ -1,0 +1,3 @@
+select window_start, connection, direction, mean_bps
+from links
+order by window_start, connection, direction
