@@ -54,8 +54,9 @@ fn counters_of_files_and_of_snmp_exporter_fill_ports() {
     std::fs::write(folder.path().join("peerscope.toml"), configuration).unwrap();
     // gnmic's events for one member, Telegraf's metrics for the other: 2.4 Gbit and 1.2 Gbit in three minutes.
     let mut text = String::new();
+    let first = now_s() - 180;
     for minute in 0..4 {
-        let at = now_s() - 180 + minute * 60;
+        let at = first + minute * 60;
         text.push_str(&format!(
             "[{{\"name\":\"p\",\"timestamp\":{at}000000000,\"tags\":{{\"interface_name\":\"et-0/0/0\",\"source\":\"192.0.2.1:57400\"}},\
              \"values\":{{\"/state/counters/in-octets\":\"{}\",\"/state/counters/out-octets\":0,\"/state/oper-status\":\"UP\"}}}}]\n",
