@@ -1,4 +1,5 @@
 //! The live collector beside nfcapd and sfcapd: the same load over the loopback, in turn, in one run.
+//! Beside them a loop that receives and looks at nothing: what the kernel takes of any collector.
 //!
 //! `cargo bench --bench live` prints the tables that benches/results holds; `-- 20` has each run take twenty
 //! seconds. The collector is alone on core 0, the sender on core 1. What counts is processor time a record,
@@ -16,17 +17,27 @@ use std::time::Duration;
 const ROUNDS: usize = 3;
 /// Records a second, far from what any of them loses.
 const EASY: [(&str, u64); 4] = [("v5", 1_000_000), ("v9", 1_000_000), ("ipfix", 1_000_000), ("sflow", 400_000)];
+/// Records a second where every record is kept.
+const FLOWS_RATE: u64 = 500_000;
 /// Rates at which loss is looked for, records a second.
 const HARD: [u64; 7] = [1_500_000, 2_000_000, 2_500_000, 3_000_000, 3_500_000, 4_000_000, 5_000_000];
 /// Clock ticks of `/proc` in a second.
 const TICKS: f64 = 100.0;
 const PORT: &str = "29955";
 
+/// The argument with which this program is the loop that only receives.
+const DRAIN: &str = "--drain";
+
 /// A collector and how it is started.
 #[derive(Clone, Copy)]
-struct Subject {
-    name: &'static str,
-    workers: u32,
+enum Subject {
+    Drain,
+    /// nfcapd or sfcapd, and what else they are told.
+    Capd(&'static str, &'static [&'static str]),
+    Peerscope {
+        workers: u32,
+        configuration: &'static str,
+    },
 }
 
 /// What one run came to.
@@ -36,33 +47,53 @@ struct Outcome {
     counted: u64,
     rate: f64,
     memory_mib: u64,
+    /// What it wrote, bytes.
+    written: u64,
 }
 
-const PEERSCOPE: Subject = Subject { name: "peerscope", workers: 1 };
-const TWO_WORKERS: Subject = Subject { name: "peerscope, 2 workers", workers: 2 };
+const PEERSCOPE: Subject = Subject::Peerscope { workers: 1, configuration: "" };
+const TWO_WORKERS: Subject = Subject::Peerscope { workers: 2, configuration: "" };
+const PEERSCOPE_FLOWS: Subject = Subject::Peerscope { workers: 1, configuration: "[store]\nflows = true\n" };
+const NFCAPD_LZ4: Subject = Subject::Capd("nfcapd", &["-y"]);
 
 fn main() {
+    if std::env::args().any(|argument| argument == DRAIN) {
+        drain();
+    }
     let seconds = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(6);
     println!(
-        "| datagrams | collector | µs of processor time a record (range) | times the peer's | memory, MiB |\n|---|---|---|---|---|"
+        "| datagrams | collector | µs of processor time a record (range) | times the peer's | memory, MiB | bytes written a record |"
     );
+    println!("|---|---|---|---|---|---|");
     for (protocol, rate) in EASY {
-        easy(protocol, rate, seconds);
+        easy(&[peer(protocol), PEERSCOPE, TWO_WORKERS, Subject::Drain], protocol, rate, seconds);
     }
+    easy(&[NFCAPD_LZ4, PEERSCOPE_FLOWS], "v9", FLOWS_RATE, seconds);
     println!("\n| datagrams | collector | loss by rate sent, records a second |\n|---|---|---|");
     for (protocol, _) in EASY {
         for subject in [peer(protocol), PEERSCOPE].into_iter().filter(Subject::is_installed) {
-            println!("| {protocol} | {} | {} |", subject.name, hard(subject, protocol, seconds.min(4)));
+            println!("| {protocol} | {} | {} |", subject.name(), hard(subject, protocol, seconds.min(4)));
         }
     }
 }
 
 fn peer(protocol: &str) -> Subject {
-    Subject { name: if protocol == "sflow" { "sfcapd" } else { "nfcapd" }, workers: 1 }
+    Subject::Capd(if protocol == "sflow" { "sfcapd" } else { "nfcapd" }, &[])
 }
 
-fn easy(protocol: &str, rate: u64, seconds: u64) {
-    let subjects: Vec<Subject> = [peer(protocol), PEERSCOPE, TWO_WORKERS].into_iter().filter(Subject::is_installed).collect();
+/// Receives and looks at nothing until it is killed.
+fn drain() -> ! {
+    let address = format!("127.0.0.1:{PORT}").parse().expect("an address");
+    let mut receivers = receive::bind(address, 1, &[], &receive::ReceiverSettings::default()).expect("the port is free");
+    loop {
+        receive::wait_any(&receivers, Duration::from_secs(1)).expect("the socket works");
+        receivers[0].receive(|datagram| _ = std::hint::black_box(datagram)).expect("the socket works");
+    }
+}
+
+/// Rounds in which every collector has its turn; the first is the peer.
+fn easy(subjects: &[Subject], protocol: &str, rate: u64, seconds: u64) {
+    let subjects: Vec<Subject> = subjects.iter().copied().filter(Subject::is_installed).collect();
     let mut outcomes: Vec<Vec<Outcome>> = subjects.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         for (subject, outcomes) in subjects.iter().zip(&mut outcomes) {
@@ -78,7 +109,9 @@ fn easy(protocol: &str, rate: u64, seconds: u64) {
     for (subject, outcomes) in subjects.iter().zip(&outcomes) {
         let (cost, least, most) = median(outcomes);
         let memory = outcomes.iter().map(|outcome| outcome.memory_mib).max().unwrap_or(0);
-        println!("| {protocol} | {} | {cost:.3} ({least:.3} to {most:.3}) | {:.2} | {memory} |", subject.name, cost / first);
+        let written = outcomes.last().map_or(0.0, |outcome| outcome.written as f64 / outcome.sent as f64);
+        let (name, times) = (subject.name(), cost / first);
+        println!("| {protocol} | {name} | {cost:.3} ({least:.3} to {most:.3}) | {times:.2} | {memory} | {written:.1} |");
     }
 }
 
@@ -98,14 +131,22 @@ fn hard(subject: Subject, protocol: &str, seconds: u64) -> String {
 }
 
 impl Subject {
+    fn name(&self) -> String {
+        match self {
+            Subject::Drain => "a loop that only receives".to_owned(),
+            Subject::Capd(name, arguments) => [&[*name], *arguments].concat().join(" "),
+            Subject::Peerscope { workers: 1, configuration: "" } => "peerscope".to_owned(),
+            Subject::Peerscope { workers: 1, .. } => "peerscope, flows kept".to_owned(),
+            Subject::Peerscope { workers, .. } => format!("peerscope, {workers} workers"),
+        }
+    }
+
     fn is_installed(&self) -> bool {
-        let is_there = self.name.starts_with("peerscope")
-            || Command::new("sh")
-                .args(["-c", &format!("command -v {}", self.name)])
-                .output()
-                .is_ok_and(|out| out.status.success());
+        let Subject::Capd(name, _) = self else { return true };
+        let look = Command::new("sh").args(["-c", &format!("command -v {name}")]).output();
+        let is_there = look.is_ok_and(|out| out.status.success());
         if !is_there {
-            eprintln!("{} is not installed: left out", self.name);
+            eprintln!("{name} is not installed: left out");
         }
         is_there
     }
@@ -113,14 +154,20 @@ impl Subject {
     fn start(&self, folder: &Path) -> Child {
         let mut command = Command::new("taskset");
         // Two workers have both cores, as they would on a router's collector.
-        command.args(["-c", if self.workers == 1 { "0" } else { "0,1" }]);
-        if self.name.starts_with("peerscope") {
-            let workers = self.workers.to_string();
-            command.args([env!("CARGO_BIN_EXE_peerscope"), "collect", "--listen", &format!("127.0.0.1:{PORT}")]);
-            command.args(["--workers", &workers, "--data"]).arg(folder.join("data"));
-        } else {
-            command.args([self.name, "-p", PORT, "-B", "67108864", "-w"]).arg(folder);
-        }
+        let cores = if matches!(self, Subject::Peerscope { workers: 2, .. }) { "0,1" } else { "0" };
+        command.args(["-c", cores]);
+        match self {
+            Subject::Drain => command.arg(std::env::current_exe().expect("this program")).arg(DRAIN),
+            Subject::Capd(name, arguments) => {
+                command.arg(name).args(*arguments).args(["-p", PORT, "-B", "67108864", "-w"]).arg(folder)
+            }
+            Subject::Peerscope { workers, configuration } => {
+                let path = folder.join("peerscope.toml");
+                fs::write(&path, configuration).expect("the folder can be written");
+                command.args([env!("CARGO_BIN_EXE_peerscope"), "collect", "--listen", &format!("127.0.0.1:{PORT}"), "--config"]);
+                command.arg(path).args(["--workers", &workers.to_string(), "--data"]).arg(folder.join("data"))
+            }
+        };
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("taskset is installed")
     }
 
@@ -144,8 +191,19 @@ impl Subject {
         let _ = collector.wait();
         let said = said.join().unwrap_or_default();
         let counted = number_after(&said, "records ").or_else(|| number_after(&said, "Flows: ")).unwrap_or(0);
-        Outcome { microseconds_a_record: cost * 1e6 / sent as f64, sent, counted, rate, memory_mib }
+        let written = bytes_below(folder.path());
+        Outcome { microseconds_a_record: cost * 1e6 / sent as f64, sent, counted, rate, memory_mib, written }
     }
+}
+
+/// Bytes of all files below a folder.
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let one = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(data) if data.is_dir() => bytes_below(&entry.path()),
+        data => data.map_or(0, |data| data.len()),
+    };
+    entries.map(one).sum()
 }
 
 /// Records sent, and how many a second.

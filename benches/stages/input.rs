@@ -84,6 +84,7 @@ pub(crate) fn shared() -> Shared {
         table: Arc::new(attribute::Table::build(&sources)),
         inventory: Arc::new(inventory),
         measure: MeasureSettings::default(),
+        keeps_flows: false,
     }
 }
 
