@@ -67,6 +67,7 @@ pub(crate) struct KnownLane {
     pub(crate) view: View,
     pub(crate) matched_by: MatchedBy,
     pub(crate) is_through: bool,
+    pub(crate) is_v6: bool,
 }
 
 /// A worker's cell.
@@ -159,6 +160,7 @@ impl Translator {
             view: lane.view,
             matched_by: lane.matched_by,
             is_through: lane.is_through,
+            is_v6: lane.is_v6,
         }
     }
 

@@ -111,6 +111,7 @@ impl Deltas {
                 view: placement.view,
                 matched_by: placement.matched_by,
                 is_through: placement.is_through,
+                is_v6: !(record.source.is_v4() || record.destination.is_v4()),
             });
             let is_first = placement.is_on_link() && counted_on_link != Some(placement.record);
             self.add_to_lane(lane, is_first && !record.is_reverse);

@@ -30,6 +30,7 @@ pub(crate) struct Lane {
     /// Of the link; without one it says nothing.
     pub(crate) matched_by: MatchedBy,
     pub(crate) is_through: bool,
+    pub(crate) is_v6: bool,
 }
 
 impl Lane {
@@ -46,19 +47,23 @@ impl Lane {
             view: View::Unstated,
             matched_by: MatchedBy::Unresolved,
             is_through: self.is_through,
+            is_v6: self.is_v6,
         }
     }
 
     /// A number that tells lanes apart that are in use at the same time, mostly.
     fn number(&self) -> u32 {
-        (self.link ^ self.port.rotate_left(4)) << 1 | self.direction as u32
+        (self.link ^ self.port.rotate_left(4)) << 2 | u32::from(self.is_v6) << 1 | self.direction as u32
     }
 }
 
 impl Hash for Lane {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let flags =
-            self.direction as u64 | (self.view as u64) << 8 | (self.matched_by as u64) << 16 | u64::from(self.is_through) << 24;
+        let flags = self.direction as u64
+            | (self.view as u64) << 8
+            | (self.matched_by as u64) << 16
+            | u64::from(self.is_through) << 24
+            | u64::from(self.is_v6) << 25;
         state.write_u64(u64::from(self.link) << 32 | u64::from(self.port));
         state.write_u64(u64::from(self.scale.population) << 32 | u64::from(self.scale.sample));
         state.write_u64(flags | u64::from(self.exporter) << 32);
@@ -231,6 +236,7 @@ mod tests {
             view: View::OwnPort,
             matched_by: MatchedBy::Interface,
             is_through: false,
+            is_v6: false,
         }
     }
 

@@ -36,6 +36,7 @@ mod port_rows;
 mod publish;
 mod reconcile;
 mod scale;
+mod series;
 mod settings;
 mod small;
 mod spread;
@@ -48,6 +49,7 @@ pub use deltas::Deltas;
 pub use flows::Flows;
 pub use owner::{Owner, OwnerState};
 pub use reconcile::{Cause, Comparison, Hour, reconcile};
+pub use series::{BinLoad, LinkSeries, PortSeries, Series};
 pub use settings::MeasureSettings;
 
 #[cfg(test)]

@@ -236,7 +236,7 @@ impl Owner {
         let place = self.place(bin_us, BIN_US, now_us);
         let minute_us = self.open_window_us(now_us);
         let state = &mut self.state;
-        let &KnownLane { direction, view, scale, matched_by, is_through, exporter, .. } = lane;
+        let &KnownLane { direction, view, scale, matched_by, is_through, exporter, is_v6, .. } = lane;
         if let Place::At(_) = place {
             state.exporters.place(exporter, direction, minute_us);
         }
@@ -255,13 +255,13 @@ impl Owner {
         let window = state.windows.entry(window_us).or_default();
         if let Some(link) = lane.link {
             let way = (link, direction);
-            window.add_link(LinkKey { way, view, scale, matched_by, is_through }, bin_index(at_us), counted);
+            window.add_link(LinkKey { way, view, scale, matched_by, is_through }, bin_index(at_us), counted, is_v6);
             state.link_covers.note(way, view, exporter, window_us);
         }
         if let Some(port) = lane.port {
             let way = (port, direction);
             let counted = BinSums { ledger_records: 0, ..*counted };
-            window.add_port(PortKey { way, view, scale }, bin_index(at_us), &counted);
+            window.add_port(PortKey { way, view, scale }, bin_index(at_us), &counted, is_v6);
             state.port_covers.note(way, view, exporter, window_us);
         }
     }

@@ -29,12 +29,22 @@ pub(crate) struct PortLoad {
 
 impl PortLoad {
     fn load(&self) -> Load {
+        Load::of(&self.by_scale, self.relative_variance())
+    }
+
+    /// What was counted, by scale.
+    pub(crate) fn by_scale(&self) -> &BTreeMap<Scale, WindowSums> {
+        &self.by_scale
+    }
+
+    /// The relative variance of its packets' sizes.
+    pub(crate) fn relative_variance(&self) -> f64 {
         let (mut moments, mut sums) = (Moments::default(), Sums::default());
         for (_, counted) in self.by_scale.iter().filter(|(scale, _)| scale.is_sampled()) {
             moments.add(&counted.moments);
             sums.add(&counted.sums);
         }
-        Load::of(&self.by_scale, relative_variance(&moments, &sums))
+        relative_variance(&moments, &sums)
     }
 }
 

@@ -39,19 +39,25 @@ pub(crate) struct PortKey {
 pub(crate) struct WindowSums {
     /// Bytes by bin.
     pub(crate) bins: [u64; BINS],
+    /// Of them those of IPv6.
+    pub(crate) v6_bins: [u64; BINS],
     pub(crate) sums: Sums,
     pub(crate) moments: Moments,
 }
 
 impl WindowSums {
-    fn add_bin(&mut self, bin: usize, counted: &BinSums) {
+    fn add_bin(&mut self, bin: usize, counted: &BinSums, is_v6: bool) {
         self.bins[bin] = self.bins[bin].saturating_add(counted.sums.bytes);
+        if is_v6 {
+            self.v6_bins[bin] = self.v6_bins[bin].saturating_add(counted.sums.bytes);
+        }
         self.sums.add(&counted.sums);
         self.moments.add(&counted.moments);
     }
 
     pub(crate) fn add(&mut self, other: &WindowSums) {
-        for (bin, bytes) in self.bins.iter_mut().zip(other.bins) {
+        let bins = self.bins.iter_mut().zip(other.bins).chain(self.v6_bins.iter_mut().zip(other.v6_bins));
+        for (bin, bytes) in bins {
             *bin = bin.saturating_add(bytes);
         }
         self.sums.add(&other.sums);
@@ -89,13 +95,13 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn add_link(&mut self, key: LinkKey, bin: usize, counted: &BinSums) {
-        self.links.entry(key).or_default().add_bin(bin, counted);
+    pub(crate) fn add_link(&mut self, key: LinkKey, bin: usize, counted: &BinSums, is_v6: bool) {
+        self.links.entry(key).or_default().add_bin(bin, counted, is_v6);
         self.schedule.is_dirty = true;
     }
 
-    pub(crate) fn add_port(&mut self, key: PortKey, bin: usize, counted: &BinSums) {
-        self.ports.entry(key).or_default().add_bin(bin, counted);
+    pub(crate) fn add_port(&mut self, key: PortKey, bin: usize, counted: &BinSums, is_v6: bool) {
+        self.ports.entry(key).or_default().add_bin(bin, counted, is_v6);
         self.schedule.is_dirty = true;
     }
 

@@ -1,6 +1,7 @@
 //! The whole way: records to deltas, deltas to the owner, rows out.
 
 mod rules;
+mod series;
 mod worker;
 
 use std::sync::Arc;
