@@ -85,7 +85,8 @@ fn counters_of_files_and_of_snmp_exporter_fill_ports() {
     let bundle = busiest(&data, "bundle", "from_microsoft").unwrap();
     assert!((bundle.counter_bps.unwrap() - 20e6).abs() < 1.0, "{bundle:?}");
     assert_eq!((bundle.members_total, bundle.members_up), (Some(2), Some(1)));
-    assert!((bundle.member_peak_ratio.unwrap() - 4.0 / 3.0).abs() < 1e-9);
+    // Whole octets: where a window cuts a difference in two, one may be on either side.
+    assert!((bundle.member_peak_ratio.unwrap() - 4.0 / 3.0).abs() < 1e-6, "{bundle:?}");
 }
 
 #[test]
