@@ -84,7 +84,9 @@ fn peer(protocol: &str) -> Subject {
 /// Receives and looks at nothing until it is killed.
 fn drain() -> ! {
     let address = format!("127.0.0.1:{PORT}").parse().expect("an address");
-    let mut receivers = receive::bind(address, 1, &[], &receive::ReceiverSettings::default()).expect("the port is free");
+    let mut receivers = receive::bind(address, 1, &receive::Senders::default(), &receive::ReceiverSettings::default())
+        .expect("the port is free")
+        .workers;
     loop {
         receive::wait_any(&receivers, Duration::from_secs(1)).expect("the socket works");
         receivers[0].receive(|datagram| _ = std::hint::black_box(datagram)).expect("the socket works");

@@ -1,6 +1,7 @@
 //! Who may send: asked of every datagram before anything is made of it.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use model::{Address, Prefix};
 use peering::SeenRefused;
@@ -13,6 +14,7 @@ const REMEMBERED: usize = 64;
 pub struct Allowed {
     /// First and last addresses, in order, apart from each other.
     ranges: Vec<(Address, Address)>,
+    prefixes: Vec<(IpAddr, u8)>,
 }
 
 impl Allowed {
@@ -27,7 +29,13 @@ impl Allowed {
                 _ => ranges.push((first, last)),
             }
         }
-        Allowed { ranges }
+        let prefixes = prefixes.iter().map(|prefix| (IpAddr::from(prefix.first()), prefix.length())).collect();
+        Allowed { ranges, prefixes }
+    }
+
+    /// The prefixes as they were given; none stands for all.
+    pub fn prefixes(&self) -> &[(IpAddr, u8)] {
+        &self.prefixes
     }
 
     /// Whether datagrams of this source are taken in.

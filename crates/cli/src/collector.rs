@@ -14,7 +14,7 @@ use model::tables::LinkRow;
 use model::time::SECOND_US;
 use model::{FlowBatch, Ledger};
 use peering::Seen;
-use receive::{Received, Receiver, Tap, wait_any};
+use receive::{Received, Receiver, Refused, Senders, Tap, wait_any};
 
 use crate::clock::Clock;
 use crate::commands::write_seen;
@@ -32,6 +32,9 @@ const WAIT: Duration = Duration::from_millis(50);
 
 /// The same where a report is due that finds no room.
 const WAIT_LEAST: Duration = Duration::from_millis(1);
+
+/// Batches of datagrams that are not allowed which are read at the end: more than their socket holds.
+const LAST_REFUSED_BATCHES: usize = 64;
 
 /// How long workers are waited for that take a configuration in: they may be stopping.
 const HAND_IN_PATIENCE: Duration = Duration::from_secs(10);
@@ -123,21 +126,29 @@ pub(crate) struct Sources {
 
 /// Where a worker's datagrams come from.
 enum Inputs {
-    Sockets(Vec<Receiver>),
+    Sockets(Sockets),
     Tap(Box<Tap>),
+}
+
+/// A worker's sockets, one an address.
+#[derive(Default)]
+struct Sockets {
+    receivers: Vec<Receiver>,
+    /// The first worker has them.
+    refused: Vec<Refused>,
 }
 
 impl Inputs {
     fn wait(&self, wait: Duration) {
         let _ = match self {
-            Inputs::Sockets(receivers) => wait_any(receivers, wait),
+            Inputs::Sockets(sockets) => wait_any(&sockets.receivers, wait),
             Inputs::Tap(tap) => tap.wait(wait),
         };
     }
 
     fn kernel_drops(&self) -> u64 {
         match self {
-            Inputs::Sockets(receivers) => receivers.iter().map(Receiver::kernel_drops).sum(),
+            Inputs::Sockets(sockets) => sockets.receivers.iter().map(Receiver::kernel_drops).sum(),
             Inputs::Tap(tap) => tap.kernel_drops(),
         }
     }
@@ -148,8 +159,40 @@ impl Inputs {
             worker.datagram(clock.received_us(datagram.received_us), datagram.source, datagram.payload);
         };
         match self {
-            Inputs::Sockets(receivers) => receivers.iter_mut().map(|receiver| receiver.receive(&mut each).unwrap_or(0)).sum(),
+            Inputs::Sockets(sockets) => {
+                sockets.receivers.iter_mut().map(|receiver| receiver.receive(&mut each).unwrap_or(0)).sum()
+            }
             Inputs::Tap(tap) => tap.receive(each).unwrap_or(0),
+        }
+    }
+
+    /// Counts what came from those who are not allowed: now and then a batch is enough to list them by, and how
+    /// many found no room the kernel knows.
+    fn count_refused(&mut self, worker: &mut Worker, clock: Clock, batches: usize) {
+        let Inputs::Sockets(sockets) = self else { return };
+        for refused in &mut sockets.refused {
+            for _ in 0..batches {
+                let mut came = false;
+                let each = |datagram: Received<'_>| {
+                    came = true;
+                    worker.datagram(clock.received_us(datagram.received_us), datagram.source, datagram.payload);
+                };
+                let dropped = refused.receive(each).unwrap_or(0);
+                worker.refuse_unseen(dropped);
+                if !came {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Has the kernel let in whom another configuration allows.
+    fn allow(&self, shared: &Shared) {
+        let Inputs::Sockets(sockets) = self else { return };
+        for refused in &sockets.refused {
+            if let Err(error) = refused.allow(shared.allowed.prefixes()) {
+                tracing::warn!("the kernel goes on with the former [allow] sources: {error}");
+            }
         }
     }
 }
@@ -221,9 +264,9 @@ impl Collector {
         let mut listening = Vec::new();
         for (index, (_, inputs)) in self.workers.iter().enumerate() {
             match inputs {
-                Inputs::Sockets(receivers) if index == 0 => {
+                Inputs::Sockets(sockets) if index == 0 => {
                     let one = |receiver: &Receiver| (receiver.local_address().to_string(), receiver.buffer_granted());
-                    listening.extend(receivers.iter().map(one));
+                    listening.extend(sockets.receivers.iter().map(one));
                 }
                 Inputs::Sockets(_) => {}
                 Inputs::Tap(tap) => listening.push((tap.name().to_owned(), tap.buffer_granted())),
@@ -360,9 +403,10 @@ impl Running {
                 (reported, has_news) = (Instant::now(), false);
                 let is_seen_due = is_last || reloaded.is_some() || told_seen.elapsed() >= SEEN_EVERY;
                 told_seen = if is_seen_due { reported } else { told_seen };
-                self.report(is_seen_due);
+                self.report(is_seen_due, is_last);
             }
             if let Some(shared) = reloaded {
+                self.inputs.allow(&shared);
                 self.worker.reconfigure(&shared);
                 self.reloads = reloads;
                 self.reload.taken.fetch_add(1, Ordering::Release);
@@ -376,8 +420,9 @@ impl Running {
         }
     }
 
-    fn report(&mut self, is_seen_due: bool) {
+    fn report(&mut self, is_seen_due: bool, is_last: bool) {
         let worker = &mut self.worker;
+        self.inputs.count_refused(worker, self.clock, if is_last { LAST_REFUSED_BATCHES } else { 1 });
         let kernel_drops = self.inputs.kernel_drops();
         let delta = worker.take(self.clock.now_us(), kernel_drops);
         let (flows, lost) = worker.take_flows().unzip();
@@ -391,15 +436,19 @@ impl Running {
 }
 
 /// The sockets of each worker.
-fn sockets(configured: &Configured, sources: &Sources) -> Result<Vec<Vec<Receiver>>, Failure> {
+fn sockets(configured: &Configured, sources: &Sources) -> Result<Vec<Sockets>, Failure> {
     let exporters: Vec<IpAddr> = configured.shared.inventory.exporter_addresses().map(IpAddr::from).collect();
-    let mut sockets: Vec<Vec<Receiver>> = (0..sources.workers).map(|_| Vec::new()).collect();
+    let senders = Senders { exporters: &exporters, allowed: configured.shared.allowed.prefixes() };
+    let mut sockets: Vec<Sockets> = (0..sources.workers).map(|_| Sockets::default()).collect();
     for address in &sources.listen {
-        let bound = receive::bind(*address, sources.workers, &exporters, &configured.receive).map_err(|error| {
+        let bound = receive::bind(*address, sources.workers, &senders, &configured.receive).map_err(|error| {
             Failure::failed(format!("cannot listen on {address}: {error}; give another --listen or stop what uses it"))
         })?;
-        for (worker, receiver) in sockets.iter_mut().zip(bound) {
-            worker.push(receiver);
+        for (worker, receiver) in sockets.iter_mut().zip(bound.workers) {
+            worker.receivers.push(receiver);
+        }
+        if let Some(first) = sockets.first_mut() {
+            first.refused.extend(bound.refused);
         }
     }
     Ok(sockets)

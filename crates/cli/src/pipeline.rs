@@ -88,6 +88,11 @@ impl Worker {
         }
     }
 
+    /// Counts datagrams that the kernel dropped because their senders are not allowed.
+    pub fn refuse_unseen(&mut self, count: u64) {
+        self.resolved.refuse_datagrams(DatagramRefusal::NotAllowed, count);
+    }
+
     /// Flows that wait to be taken.
     pub fn flows_waiting(&self) -> usize {
         self.flows.as_ref().map_or(0, Flows::len)

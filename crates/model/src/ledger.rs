@@ -152,6 +152,12 @@ impl Ledger {
         self.datagram_refusals.add(reason as usize, 1);
     }
 
+    /// Counts datagrams that were refused unseen.
+    pub fn refuse_datagrams(&mut self, reason: DatagramRefusal, count: u64) {
+        self.datagrams_received += count;
+        self.datagram_refusals.add(reason as usize, count);
+    }
+
     /// Counts skipped sets.
     pub fn skip_sets(&mut self, reason: SetSkip, count: u64) {
         self.set_skips.add(reason as usize, count);

@@ -3,19 +3,23 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, socket, sockopt};
 
+use crate::refused::Refused;
 use crate::steering::Steering;
 
 /// Bytes of the largest UDP payload over IPv4, and a little more.
 const DATAGRAM_BYTES: usize = 65_536;
-/// Room for the control messages with the kernel's drop counter and the length of joined datagrams.
+/// Room for the control message with the length of joined datagrams.
 const CONTROL_BYTES: usize = 64;
+/// `SO_MEMINFO` of asm-generic/socket.h, since Linux 4.12, and how many counts it gives.
+const MEMORY_OF_SOCKET: libc::c_int = 55;
+const MEMORY_COUNTS: usize = 9;
 
 model::settings! {
     /// How sockets are read.
@@ -38,15 +42,35 @@ pub struct Received<'a> {
     pub payload: &'a [u8],
 }
 
+/// Who sends, as far as it is known beforehand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Senders<'a> {
+    /// They are dealt out to the workers in turn.
+    pub exporters: &'a [IpAddr],
+    /// Prefixes whose addresses may send; none stands for all.
+    pub allowed: &'a [(IpAddr, u8)],
+}
+
+/// The sockets of one address.
+pub struct Bound {
+    /// A worker's each.
+    pub workers: Vec<Receiver>,
+    /// What comes from those who are not allowed; `None` where all are, or the kernel cannot tell them apart.
+    pub refused: Option<Refused>,
+}
+
+/// Buffer of the socket of those who are not allowed, bytes.
+const REFUSED_BUFFER_BYTES: usize = 262_144;
+
 /// Opens `workers` sockets on one address, so that the datagrams of a source address always come to
-/// the same one; those of `exporters` are dealt out to them in turn.
+/// the same one, and another for those who are not allowed.
 ///
 /// Port 0 takes a free port, the same for all.
 ///
 /// # Errors
 ///
 /// If the address is in use, not of this machine, or its port not allowed.
-pub fn bind(address: SocketAddr, workers: usize, exporters: &[IpAddr], settings: &ReceiverSettings) -> io::Result<Vec<Receiver>> {
+pub fn bind(address: SocketAddr, workers: usize, senders: &Senders<'_>, settings: &ReceiverSettings) -> io::Result<Bound> {
     // Sockets that share a port would take datagrams from whoever else shares it: of that nobody may know.
     if let Err(error) = UdpSocket::bind(address)
         && error.kind() == io::ErrorKind::AddrInUse
@@ -68,11 +92,27 @@ pub fn bind(address: SocketAddr, workers: usize, exporters: &[IpAddr], settings:
         address = receiver.local_address();
         receivers.push(receiver);
     }
-    if let [first, _, ..] = receivers.as_slice() {
-        let mut steering = Steering::new(workers as u32, exporters);
+    let mut refused = None;
+    let Some(mut steering) = Steering::new(workers as u32, senders.exporters, senders.allowed) else {
+        // A list too long for the kernel is left to the workers; exporters go by the hash.
+        steer(&receivers, Steering::new(workers as u32, &[], &[]).as_mut())?;
+        return Ok(Bound { workers: receivers, refused });
+    };
+    if !senders.allowed.is_empty() {
+        let settings = ReceiverSettings { buffer_bytes: REFUSED_BUFFER_BYTES, ..settings.clone() };
+        refused = Some(Refused::new(Receiver::open(address, &settings)?, workers as u32, senders.exporters));
+    }
+    if workers > 1 || refused.is_some() {
+        steer(&receivers, Some(&mut steering))?;
+    }
+    Ok(Bound { workers: receivers, refused })
+}
+
+fn steer(receivers: &[Receiver], steering: Option<&mut Steering>) -> io::Result<()> {
+    if let (Some(first), Some(steering)) = (receivers.first(), steering) {
         setsockopt(&first.socket, sockopt::AttachReusePortCbpf, &steering.as_filter())?;
     }
-    Ok(receivers)
+    Ok(())
 }
 
 /// Waits until one of the sockets has a datagram, or `wait` has passed.
@@ -97,7 +137,6 @@ pub struct Receiver {
     payloads: Vec<u8>,
     batch: Vec<Slot>,
     headers: Vec<libc::mmsghdr>,
-    kernel_drops: u32,
 }
 
 /// Where the kernel puts what belongs to one datagram, besides its payload.
@@ -118,7 +157,6 @@ impl Receiver {
         let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let fd: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         setsockopt(&fd, sockopt::ReusePort, &true)?;
-        setsockopt(&fd, sockopt::RxqOvfl, &1)?;
         // Datagrams of one sender and length may come joined: one pass through the kernel for many. A kernel
         // that cannot (before 5.0) gives them one by one.
         let _ = setsockopt(&fd, sockopt::UdpGroSegment, &true);
@@ -139,7 +177,6 @@ impl Receiver {
             payloads: vec![0; batch * DATAGRAM_BYTES],
             batch: (0..batch).map(|_| empty_slot()).collect(),
             headers: (0..batch).map(|_| empty_header()).collect(),
-            kernel_drops: 0,
         })
     }
 
@@ -153,9 +190,22 @@ impl Receiver {
         nix::sys::socket::getsockopt(&self.socket, sockopt::RcvBuf).unwrap_or(0)
     }
 
-    /// Datagrams that the kernel dropped on this socket for want of buffer, as last told.
+    /// Datagrams that the kernel dropped on this socket for want of buffer since it was opened: the count that
+    /// `SO_RXQ_OVFL` tells with datagrams, asked for so that it is true when none comes any more.
+    #[expect(unsafe_code, reason = "SO_MEMINFO has no safe form")]
     pub fn kernel_drops(&self) -> u64 {
-        u64::from(self.kernel_drops)
+        let mut counts = [0_u32; MEMORY_COUNTS];
+        let mut length = size_of_val(&counts) as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes into `counts`, which is as long.
+        let answer = unsafe {
+            let counts = counts.as_mut_ptr().cast();
+            libc::getsockopt(self.socket.as_raw_fd(), libc::SOL_SOCKET, MEMORY_OF_SOCKET, counts, &raw mut length)
+        };
+        if answer == 0 { u64::from(counts[libc::SK_MEMINFO_DROPS as usize]) } else { 0 }
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Gives what waits on the socket, a batch at most, without waiting; how many there were.
@@ -173,15 +223,14 @@ impl Receiver {
         for index in 0..count {
             let length = (self.headers[index].msg_len as usize).min(DATAGRAM_BYTES);
             let start = index * DATAGRAM_BYTES;
-            let control = Control::of(&self.headers[index].msg_hdr);
-            self.kernel_drops = control.drops.unwrap_or(self.kernel_drops);
+            let segment = joined_length(&self.headers[index].msg_hdr);
             let Some(source) = source_address(&self.batch[index].source) else { continue };
             let joined = &self.payloads[start..start + length];
             if joined.is_empty() {
                 each(Received { received_us, source, payload: joined });
                 came += 1;
             }
-            for payload in joined.chunks(control.segment.unwrap_or(DATAGRAM_BYTES)) {
+            for payload in joined.chunks(segment.unwrap_or(DATAGRAM_BYTES)) {
                 each(Received { received_us, source, payload });
                 came += 1;
             }
@@ -256,41 +305,23 @@ fn source_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// What the kernel says beside a datagram.
-#[derive(Default)]
-struct Control {
-    /// Datagrams dropped on the socket so far.
-    drops: Option<u32>,
-    /// Length of the datagrams that were joined, but the last.
-    segment: Option<usize>,
-}
-
-impl Control {
-    #[expect(unsafe_code, reason = "control messages are a C list")]
-    fn of(message: &libc::msghdr) -> Control {
-        let mut found = Control::default();
-        // SAFETY: the kernel filled the control buffer and its length; the macros stay within them.
-        let mut control = unsafe { libc::CMSG_FIRSTHDR(message) };
-        while !control.is_null() {
-            // SAFETY: not null, so within the control buffer.
-            let header = unsafe { &*control };
-            match (header.cmsg_level, header.cmsg_type) {
-                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
-                    // SAFETY: this type carries a u32 after its header.
-                    found.drops = Some(unsafe { libc::CMSG_DATA(control).cast::<u32>().read_unaligned() });
-                }
-                (libc::SOL_UDP, libc::UDP_GRO) => {
-                    // SAFETY: this type carries an int after its header.
-                    let segment = unsafe { libc::CMSG_DATA(control).cast::<libc::c_int>().read_unaligned() };
-                    found.segment = usize::try_from(segment).ok().filter(|segment| *segment > 0);
-                }
-                _ => {}
-            }
-            // SAFETY: as for the first.
-            control = unsafe { libc::CMSG_NXTHDR(message, control) };
+/// Length of the datagrams that were joined, but the last, as the kernel says beside them.
+#[expect(unsafe_code, reason = "control messages are a C list")]
+fn joined_length(message: &libc::msghdr) -> Option<usize> {
+    // SAFETY: the kernel filled the control buffer and its length; the macros stay within them.
+    let mut control = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !control.is_null() {
+        // SAFETY: not null, so within the control buffer.
+        let header = unsafe { &*control };
+        if (header.cmsg_level, header.cmsg_type) == (libc::SOL_UDP, libc::UDP_GRO) {
+            // SAFETY: this type carries an int after its header.
+            let segment = unsafe { libc::CMSG_DATA(control).cast::<libc::c_int>().read_unaligned() };
+            return usize::try_from(segment).ok().filter(|segment| *segment > 0);
         }
-        found
+        // SAFETY: as for the first.
+        control = unsafe { libc::CMSG_NXTHDR(message, control) };
     }
+    None
 }
 
 #[cfg(test)]
@@ -318,7 +349,7 @@ mod tests {
 
     #[test]
     fn an_exporter_is_always_on_the_same_worker() {
-        let mut receivers = bind(any_port(), 4, &[], &ReceiverSettings::default()).unwrap();
+        let mut receivers = bind(any_port(), 4, &Senders::default(), &ReceiverSettings::default()).unwrap().workers;
         let target = receivers[0].local_address();
         let mut sender = Sender::new(target);
         for round in 0..20u8 {
@@ -342,7 +373,9 @@ mod tests {
         for families in [["127.0.3.", "127.0.0.1:0"], ["::ffff:127.0.3.", "[::]:0"]] {
             let exporters: Vec<IpAddr> = (1..=8).map(|exporter| format!("{}{exporter}", families[0]).parse().unwrap()).collect();
             let listen = families[1].parse().unwrap();
-            let Ok(mut receivers) = bind(listen, 4, &exporters, &ReceiverSettings::default()) else { continue };
+            let senders = Senders { exporters: &exporters, allowed: &[] };
+            let Ok(bound) = bind(listen, 4, &senders, &ReceiverSettings::default()) else { continue };
+            let mut receivers = bound.workers;
             let target = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), receivers[0].local_address().port());
             let mut sender = Sender::new(target);
             for exporter in &exporters {
@@ -355,7 +388,7 @@ mod tests {
 
     #[test]
     fn joined_datagrams_are_taken_apart() {
-        let mut receivers = bind(any_port(), 1, &[], &ReceiverSettings::default()).unwrap();
+        let mut receivers = bind(any_port(), 1, &Senders::default(), &ReceiverSettings::default()).unwrap().workers;
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         if setsockopt(&sender, sockopt::UdpGsoSegment, &1_000).is_err() {
             return;
@@ -370,25 +403,55 @@ mod tests {
     #[test]
     fn what_the_kernel_drops_is_counted() {
         let settings = ReceiverSettings { buffer_bytes: 65_536, batch_datagrams: 8 };
-        let mut receivers = bind(any_port(), 1, &[], &settings).unwrap();
+        let mut receivers = bind(any_port(), 1, &Senders::default(), &settings).unwrap().workers;
         let mut sender = Sender::new(receivers[0].local_address());
         let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for _ in 0..1_000 {
             sender.send(source, &[7; 1_000]).unwrap();
         }
         sender.flush().unwrap();
-        let first = receive_all(&mut receivers)[0].len();
-        // The counter comes with the next datagram that finds room.
-        sender.send(source, &[8]).unwrap();
-        sender.flush().unwrap();
-        let second = receive_all(&mut receivers)[0].len();
-        assert!(first < 1_000 && second == 1);
-        assert_eq!(first as u64 + receivers[0].kernel_drops(), 1_000);
+        let came = receive_all(&mut receivers)[0].len();
+        assert!(came < 1_000);
+        assert_eq!(came as u64 + receivers[0].kernel_drops(), 1_000);
+    }
+
+    #[test]
+    fn those_who_are_not_allowed_fill_no_worker_s_buffer_and_are_counted() {
+        let address = |last| IpAddr::V4(Ipv4Addr::new(127, 0, 3, last));
+        let allowed = [(address(0), 30)];
+        let settings = ReceiverSettings { buffer_bytes: 65_536, batch_datagrams: 8 };
+        let bound = bind(any_port(), 2, &Senders { exporters: &[address(1)], allowed: &allowed }, &settings).unwrap();
+        let (mut workers, mut refused) = (bound.workers, bound.refused.unwrap());
+        let mut sender = Sender::new(workers[0].local_address());
+        let mut send = |source, count| {
+            (0..count).for_each(|_| sender.send(source, &[7; 1_000]).unwrap());
+            sender.flush().unwrap();
+        };
+        send(address(9), 2_000);
+        send(address(1), 1);
+        send(address(3), 1);
+        assert_eq!(receive_all(&mut workers).iter().map(Vec::len).sum::<usize>(), 2);
+        let (mut read, mut dropped) = (0, 0);
+        loop {
+            let before = read;
+            dropped += refused.receive(|datagram| read += u64::from(datagram.source.ip() == address(9))).unwrap();
+            if read == before {
+                break;
+            }
+        }
+        assert!(read > 0 && dropped > 0);
+        assert_eq!(read + dropped, 2_000);
+        refused.allow(&[(address(8), 29)]).unwrap();
+        send(address(1), 5);
+        send(address(9), 3);
+        assert_eq!(receive_all(&mut workers).iter().map(Vec::len).sum::<usize>(), 3);
     }
 
     #[test]
     fn a_socket_of_both_families_names_ipv4_as_ipv4() {
-        let Ok(mut receivers) = bind("[::]:0".parse().unwrap(), 1, &[], &ReceiverSettings::default()) else { return };
+        let any = "[::]:0".parse().unwrap();
+        let Ok(bound) = bind(any, 1, &Senders::default(), &ReceiverSettings::default()) else { return };
+        let mut receivers = bound.workers;
         let port = receivers[0].local_address().port();
         let mut sender = Sender::new(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
         sender.send(IpAddr::V4(Ipv4Addr::LOCALHOST), b"x").unwrap();
