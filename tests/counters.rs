@@ -96,7 +96,7 @@ fn sources_that_cannot_be_are_refused() {
     let check = |section: &str, expected: &str| {
         std::fs::write(&config, format!("{CONFIGURATION}[[counters]]\n{section}\n")).unwrap();
         let said = refuse(peerscope(&["peerings", "list", "--config"]).arg(&config), 2);
-        assert!(said.contains("counters 1: ") && said.contains(expected), "{said}");
+        assert!(said.contains("[[counters]] 1: ") && said.contains(expected), "{said}");
     };
     check("", "either file or snmp_exporter");
     check("file = \"a\"\nsnmp_exporter = \"http://a\"", "either file or snmp_exporter");

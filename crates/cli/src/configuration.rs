@@ -18,6 +18,7 @@ use crate::counter_sources::{self, CounterSource, CountersConfig};
 use crate::failure::{Failure, read_text};
 use crate::lists::ListArguments;
 use crate::pipeline::Shared;
+use crate::places;
 
 /// Where the configuration is, and lists beside it.
 #[derive(Args, Clone, Debug, Default)]
@@ -79,8 +80,9 @@ pub(crate) struct Configured {
 impl Configured {
     /// Reads and builds everything; every error of the configuration is told at once.
     pub(crate) fn load(arguments: &ConfigurationArguments) -> Result<Configured, Failure> {
+        let text = arguments.config.as_deref().map_or(Ok(String::new()), read_text)?;
         let (file, folder) = match &arguments.config {
-            Some(path) => (parse(path, &read_text(path)?)?, path.parent().unwrap_or(Path::new("")).to_path_buf()),
+            Some(path) => (parse(path, &text)?, path.parent().unwrap_or(Path::new("")).to_path_buf()),
             None => (ConfigurationFile::default(), PathBuf::new()),
         };
         let mut errors = file.settings_errors();
@@ -98,8 +100,12 @@ impl Configured {
             Inventory::default()
         });
         if !errors.is_empty() {
-            let name = arguments.config.as_deref().map_or_else(String::new, |path| format!("{}: ", path.display()));
-            return Err(Failure::usage(errors.iter().map(|error| format!("{name}{error}")).collect::<Vec<_>>().join("\n")));
+            let name = arguments.config.as_deref().unwrap_or(Path::new("")).display();
+            let placed = |error: &String| match places::locate(&text, error) {
+                Some((line, column)) => format!("{name}:{line}:{column}: {error}"),
+                None => format!("{name}: {error}"),
+            };
+            return Err(Failure::usage(errors.iter().map(placed).collect::<Vec<_>>().join("\n")));
         }
         let sources = file.lists.relative_to(&folder).join(&arguments.lists).read()?;
         let shared = Shared {
@@ -202,11 +208,11 @@ const KINDS: [(&str, &str); 6] = [
 /// Reads the file; what is wrong is told with its line.
 fn parse(path: &Path, text: &str) -> Result<ConfigurationFile, Failure> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        let (line, column) = places::position(text, error.span().map_or(0, |span| span.start));
         let mut sentence = error.message().trim_end().replace('\n', "; ");
         for (kind, words) in KINDS {
             sentence = sentence.replace(&format!("expected {kind}"), &format!("expected {words}"));
         }
-        Failure::usage(format!("{}:{line}: {sentence}", path.display()))
+        Failure::usage(format!("{}:{line}:{column}: {sentence}", path.display()))
     })
 }

@@ -76,7 +76,7 @@ pub(crate) fn check(
     for (index, source) in sources.iter().enumerate() {
         match check_one(source, folder, &known) {
             Ok(source) => checked.push(source),
-            Err(error) => errors.push(format!("counters {}: {error}", index + 1)),
+            Err(error) => errors.push(format!("[[counters]] {}: {error}", index + 1)),
         }
     }
     checked

@@ -19,6 +19,7 @@ mod lists;
 mod output;
 mod owner;
 pub mod pipeline;
+mod places;
 mod writer;
 
 use std::process::ExitCode;
