@@ -5,6 +5,7 @@ mod clocks;
 mod counters;
 mod floods;
 mod flows;
+mod package;
 mod pages;
 mod readers;
 mod reports;

@@ -300,6 +300,7 @@ impl Collector {
         }
         drop(outbox);
         let totals = self.own(&inbox, threads.len());
+        crate::service::stopping();
         for thread in threads {
             thread.join().map_err(|_| Failure::failed("a receive worker panicked; please report this"))?;
         }
@@ -349,6 +350,7 @@ impl Collector {
             if advanced.elapsed() >= every {
                 advanced = Instant::now();
                 self.publisher.advance(self.clock.now_us());
+                crate::service::alive();
             }
         }
     }

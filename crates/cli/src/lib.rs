@@ -20,6 +20,7 @@ mod output;
 mod owner;
 pub mod pipeline;
 mod places;
+mod service;
 mod writer;
 
 use std::process::ExitCode;

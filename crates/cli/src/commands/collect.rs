@@ -65,6 +65,13 @@ impl Collect {
         on_signals(&[SignalKind::hangup()], move || super::reload::take_in(&reload, &arguments, &data))?;
         for (address, buffer_bytes) in collector.listening() {
             eprintln!("listening on {address} (receive buffer {buffer_bytes} bytes)");
+            let asked = configured.receive.buffer_bytes;
+            if buffer_bytes < asked {
+                tracing::warn!(
+                    "the kernel grants {buffer_bytes} of {asked} bytes of receive buffer for {address}; give CAP_NET_ADMIN, or set \
+                     sysctl -w net.core.rmem_max={asked}: with less, bursts are dropped"
+                );
+            }
         }
         if let Some(killed_us) = collector.killed_us() {
             tracing::warn!(
@@ -73,6 +80,7 @@ impl Collect {
                 jiff::Timestamp::from_microsecond(killed_us).map_or_else(|_| killed_us.to_string(), |at| at.to_string())
             );
         }
+        crate::service::ready();
         let outcome = collector.run(&stop, Ending::Resumable)?;
         print_outcome(&outcome)
     }

@@ -1,21 +1,26 @@
-//! `peerscope reference`: the columns and the settings, as their declarations have them.
+//! `peerscope reference`: columns, settings, commands, as their declarations have them.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::Shell;
 use model::settings::Setting;
 use model::table::{Column, Kind, Row};
 use model::tables::{ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 
 use crate::failure::Failure;
 
-/// Print every column of every table, or every setting, as Markdown
+/// Print every column of every table, or every setting, as Markdown; write man pages or completions
 #[derive(Args)]
 pub(crate) struct Reference {
     /// What to print
     #[arg(value_enum)]
     what: What,
+    /// Folder to write the man pages or completions to; needed for them, made if it is not there
+    #[arg(long, value_name = "DIR", required_if_eq_any([("what", "man"), ("what", "completions")]))]
+    output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -24,18 +29,38 @@ enum What {
     Tables,
     /// The settings of the configuration: SETTINGS.md
     Settings,
+    /// A man page a command
+    Man,
+    /// Completions for bash, zsh and fish
+    Completions,
 }
 
 impl Reference {
     /// Prints it.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let text = match self.what {
-            What::Tables => tables(),
-            What::Settings => settings(),
-        };
-        write!(std::io::stdout(), "{text}")?;
+        let folder = self.output.unwrap_or_default();
+        match self.what {
+            What::Tables => write!(std::io::stdout(), "{}", tables())?,
+            What::Settings => write!(std::io::stdout(), "{}", settings())?,
+            What::Man => made(&folder, |folder| clap_mangen::generate_to(crate::Arguments::command(), folder))?,
+            What::Completions => made(&folder, completions)?,
+        }
         Ok(())
     }
+}
+
+/// Has files written into a folder that is there then.
+fn made(folder: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| write(folder))
+        .map_err(|error| Failure::failed(format!("{}: cannot be written: {error}", folder.display())))
+}
+
+fn completions(folder: &Path) -> std::io::Result<()> {
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut crate::Arguments::command(), "peerscope", folder)?;
+    }
+    Ok(())
 }
 
 const TABLES_HEAD: &str = "# Tables
