@@ -19,6 +19,8 @@ pub(crate) struct Message {
     /// The device's uptime by the header; IPFIX has none.
     pub(crate) uptime_ms: Option<u32>,
     pub(crate) correction: Correction,
+    /// It is of a file and not of the network: nothing of it was lost or forged on its way.
+    pub(crate) is_of_file: bool,
 }
 
 /// Why values make no record of traffic.
@@ -55,13 +57,7 @@ pub(crate) fn build(
     };
     record.is_dropped = is_dropped(values.get(Slot::ForwardingStatus) as u8);
     volume(slots, values, texts, record)?;
-    let is_empty = record.bytes == 0 && record.packets == 0;
-    if record.source.is_unknown() && record.destination.is_unknown() {
-        return Err(if is_empty && record.protocol == 0 { NoRecord::ZeroRecord } else { NoRecord::NoAddress });
-    }
-    if is_implausible(record, packet_bytes_most) {
-        return Err(NoRecord::Implausible);
-    }
+    plausible(record, packet_bytes_most)?;
     let (start_us, end_us, source) = times(slots, values, message, clock);
     (record.start_us, record.end_us, record.time_source) = message.correction.event(start_us, end_us, source);
     Ok(())
@@ -72,12 +68,17 @@ pub(crate) fn is_dropped(status: u8) -> bool {
     status >> 6 == 2 || status == 2
 }
 
-/// Whether packets are shorter than a byte, or longer than packets get.
+/// Whether a record can be one: it has addresses, and packets of a length that packets have.
 #[inline]
-pub(crate) fn is_implausible(record: &Record, packet_bytes_most: u64) -> bool {
+pub(crate) fn plausible(record: &Record, packet_bytes_most: u64) -> Result<(), NoRecord> {
+    if record.source.is_unknown() && record.destination.is_unknown() {
+        let is_empty = record.bytes == 0 && record.packets == 0 && record.protocol == 0;
+        return Err(if is_empty { NoRecord::ZeroRecord } else { NoRecord::NoAddress });
+    }
     let too_long = packet_bytes_most.saturating_add(1).checked_mul(record.packets);
     let is_long = record.packets > 0 && too_long.is_some_and(|bytes| record.bytes >= bytes);
-    record.bytes > 0 && record.packets > record.bytes || is_long
+    let is_short = record.bytes > 0 && record.packets > record.bytes;
+    if is_long || is_short { Err(NoRecord::Implausible) } else { Ok(()) }
 }
 
 fn addresses(slots: SlotSet, values: &Values, record: &mut Record) {
@@ -176,8 +177,9 @@ fn section(kind: Section, packet: &[u8], frame_bytes: u64, record: &mut Record) 
 fn times(slots: SlotSet, values: &Values, message: &Message, clock: &mut Clock) -> (i64, i64, TimeSource) {
     let milliseconds = |slot: Slot| (values.get(slot) as i64).saturating_mul(1_000);
     let seconds = |slot: Slot| values.get(slot) as i64 * 1_000_000;
-    let pair = |start: i64, end: i64, source: TimeSource| {
+    let mut pair = |start: i64, end: i64, source: TimeSource| {
         let (start, end) = both(start, end);
+        clock.ends_before_starts += u64::from(end < start);
         (start.min(end), end, source)
     };
     let has = |start: Slot, end: Slot| values.get(start) != 0 || values.get(end) != 0;
@@ -263,8 +265,9 @@ pub(crate) fn record_sampling(slots: SlotSet, values: &Values) -> Sampling {
     values.rate(slots).map_or_else(Sampling::default, |rate| rate.sampling(SamplingOrigin::Record))
 }
 
-/// The reverse half of a biflow (RFC 5103, section 6): ends swapped, its own counts; `None` if it is empty.
-pub(crate) fn reverse(slots: SlotSet, values: &Values, forward: &Record) -> Option<Record> {
+/// The reverse half of a biflow (RFC 5103, section 6): ends swapped, its own counts and, where they are told, its
+/// own times; `None` if it is empty. Who began it (element 239) changes nothing of this.
+pub(crate) fn reverse(slots: SlotSet, values: &Values, message: &Message, forward: &Record) -> Option<Record> {
     let (bytes, packets) = match (slots.has(Slot::ReverseBytes), slots.has(Slot::ResponderBytes)) {
         (true, _) => (values.get(Slot::ReverseBytes), values.get(Slot::ReversePackets)),
         (false, true) => (values.get(Slot::ResponderBytes), values.get(Slot::ResponderPackets)),
@@ -283,6 +286,18 @@ pub(crate) fn reverse(slots: SlotSet, values: &Values, forward: &Record) -> Opti
     (record.next_hop, record.bgp_next_hop) = (Address::UNKNOWN, Address::UNKNOWN);
     (record.bytes, record.packets, record.is_reverse) = (bytes, packets.max(1), true);
     record.tcp_flags = values.get(Slot::ReverseTcpFlags) as u8;
+    // It passed the same interface the other way.
+    record.metering = match forward.metering {
+        Metering::Ingress => Metering::Egress,
+        Metering::Egress => Metering::Ingress,
+        Metering::Unstated => Metering::Unstated,
+    };
+    let times = [Slot::ReverseStartMs, Slot::ReverseEndMs].map(|slot| (values.get(slot) as i64).saturating_mul(1_000));
+    if times != [0, 0] {
+        let (start_us, end_us) = both(times[0], times[1]);
+        (record.start_us, record.end_us, record.time_source) =
+            message.correction.event(start_us.min(end_us), end_us, TimeSource::Milliseconds);
+    }
     Some(record)
 }
 

@@ -26,6 +26,9 @@ pub(crate) struct Clock {
     /// The device's start by its own clock, from element 160 or learned from the records.
     init_us: Option<i64>,
     learned_init_us: Option<i64>,
+    /// Records that ended before they started, since they were asked for last.
+    #[serde(skip)]
+    pub(crate) ends_before_starts: u64,
 }
 
 /// How to turn device times of one datagram into event times.

@@ -155,28 +155,29 @@ impl Columns {
         Some(self.sampler?.value(record))
     }
 
-    /// Checks a record that was read, and puts its times right.
+    /// Checks a record that was read, and puts its times right; counts it if it ends before it starts.
     #[inline]
-    pub(crate) fn finish(&self, message: &Message, packet_bytes_most: u64, record: &mut Record) -> Result<(), NoRecord> {
-        if record.source.is_unknown() && record.destination.is_unknown() {
-            let is_empty = record.bytes == 0 && record.packets == 0 && record.protocol == 0;
-            return Err(if is_empty { NoRecord::ZeroRecord } else { NoRecord::NoAddress });
-        }
-        if build::is_implausible(record, packet_bytes_most) {
-            return Err(NoRecord::Implausible);
-        }
+    pub(crate) fn finish(
+        &self,
+        message: &Message,
+        packet_bytes_most: u64,
+        record: &mut Record,
+        ends_before_starts: &mut u64,
+    ) -> Result<(), NoRecord> {
+        build::plausible(record, packet_bytes_most)?;
         let (start, end, source) = match (self.times, message.uptime_ms) {
             (Times::Uptimes, Some(uptime_ms)) if record.start_us | record.end_us != 0 => {
                 let (first, last) = build::both(record.start_us, record.end_us);
-                let end = build::by_uptime(message.export_us, uptime_ms, last as u32);
-                (build::by_uptime(message.export_us, uptime_ms, first as u32).min(end), end, TimeSource::Uptime)
+                let [start, end] = [first, last].map(|at| build::by_uptime(message.export_us, uptime_ms, at as u32));
+                (start, end, TimeSource::Uptime)
             }
             (Times::Milliseconds, _) if record.start_us | record.end_us != 0 => {
                 let (start, end) = build::both(record.start_us, record.end_us);
-                (start.min(end).saturating_mul(1_000), end.saturating_mul(1_000), TimeSource::Milliseconds)
+                (start.saturating_mul(1_000), end.saturating_mul(1_000), TimeSource::Milliseconds)
             }
             _ => (message.export_us, message.export_us, TimeSource::Export),
         };
+        *ends_before_starts += u64::from(end < start);
         (record.start_us, record.end_us, record.time_source) = message.correction.event(start, end, source);
         Ok(())
     }

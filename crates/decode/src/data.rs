@@ -73,12 +73,16 @@ impl Decoder {
         UNDECODABLE
     }
 
-    /// Decodes what waited for a template that has just come.
+    /// Decodes what waited for a template that has come, as much of it as half a datagram may hold: the
+    /// rest comes with the next datagrams of the template, so that none makes more records than its bound.
     pub(crate) fn decode_held(&mut self, index: usize, id: u16, batch: &mut Batch) {
-        for set in self.held.take(index, id) {
+        while self.records_left > self.settings.records_per_datagram / 2
+            && let Some(set) = self.held.take_one(index, id)
+        {
             self.ledger.sets_held -= 1;
-            let mut budget = self.settings.records_per_datagram;
+            let mut budget = self.records_left;
             self.data_set(index, id, &set.bytes, &set.message, &mut budget, batch);
+            self.records_left = budget;
         }
     }
 
@@ -97,6 +101,7 @@ impl Decoder {
         let mut outcome = SetOutcome::default();
         let mut values = self.values.take().unwrap_or_default();
         let mut tally = Tally::default();
+        let zeros = trailing_zeros(body);
         while body.len() >= plan.record_bytes {
             steps::count(1);
             if *budget == 0 {
@@ -109,16 +114,18 @@ impl Decoder {
                 self.summary.malformed += 1;
                 break;
             };
-            if length < PADDING_LESS_THAN && body.iter().all(|byte| *byte == 0) {
+            if length < PADDING_LESS_THAN && body.len() <= zeros {
                 break;
             }
-            *budget -= 1;
             outcome.records += 1;
+            let before = batch.records.len();
             if is_options {
                 self.options_record(index, plan.slots, &values, texts, batch);
             } else {
                 self.data_record(set, &values, texts, message, &mut tally, batch);
             }
+            // A biflow counts double.
+            *budget = budget.saturating_sub((batch.records.len() - before).max(1));
             body = &body[length..];
         }
         if body.iter().any(|byte| *byte != 0) && body.len() < plan.record_bytes {
@@ -153,7 +160,7 @@ impl Decoder {
         let (mut tally, mut refused, mut kept) = (Tally::default(), Vec::new(), first);
         for (place, bytes) in (first..first + count).zip(body.chunks_exact(stride)) {
             let record = &mut batch.records[place];
-            if let Err(reason) = columns.finish(message, self.settings.packet_bytes, record) {
+            if let Err(reason) = columns.finish(message, self.settings.packet_bytes, record, &mut tally.ends_before_starts) {
                 refused.push(reason);
                 continue;
             }
@@ -217,7 +224,7 @@ impl Decoder {
         };
         record.sampling = exporter.rules.apply(record, stated);
         tally.add(record);
-        if let Some(reversed) = reverse(slots, values, record) {
+        if let Some(reversed) = reverse(slots, values, message, record) {
             tally.add_reversed(&reversed);
             batch.records.push(reversed);
         }
@@ -229,8 +236,11 @@ impl Decoder {
             return;
         }
         let domain = &mut self.domains[index];
-        domain.timeout.observe(tally.longest_us, received_us);
+        let is_over_timeout = domain.timeout.observe(tally.longest_us, received_us);
         let counts = &mut domain.counts;
+        counts.refuse("longer_than_timeout", u64::from(is_over_timeout));
+        let ends_before_starts = std::mem::take(&mut domain.clock.ends_before_starts) + tally.ends_before_starts;
+        counts.refuse("ends_before_starts", ends_before_starts);
         counts.records += tally.records;
         counts.bytes = counts.bytes.saturating_add(tally.bytes);
         counts.packets = counts.packets.saturating_add(tally.packets);
@@ -239,7 +249,7 @@ impl Decoder {
         self.ledger.records += tally.records;
     }
 
-    fn refuse_record(&mut self, index: usize, reason: NoRecord) {
+    pub(crate) fn refuse_record(&mut self, index: usize, reason: NoRecord) {
         let reason = match reason {
             NoRecord::NotTraffic => RecordRefusal::NotTraffic,
             NoRecord::ZeroRecord => RecordRefusal::ZeroRecord,
@@ -265,6 +275,13 @@ impl Decoder {
     }
 }
 
+/// Zeros at the end: counted once, for asking of every place in a set whether only zeros follow would not be linear.
+pub(crate) fn trailing_zeros(bytes: &[u8]) -> usize {
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    steps::count(zeros / 64);
+    zeros
+}
+
 /// What the records of one set add up to.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -274,6 +291,7 @@ pub(crate) struct Tally {
     output_unknown: u64,
     sampling_origins: [u64; 7],
     longest_us: i64,
+    ends_before_starts: u64,
     sampling: SamplingMemo,
 }
 

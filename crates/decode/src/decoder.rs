@@ -30,6 +30,8 @@ pub struct Decoder {
     /// Fields of all templates.
     pub(crate) template_fields: usize,
     pub(crate) held: Held,
+    /// Records that the datagram under way may still hold.
+    pub(crate) records_left: usize,
     /// Where plans load values: all 0 between two sets.
     pub(crate) values: Option<Box<Values>>,
     pub(crate) ledger: Ledger,
@@ -52,6 +54,7 @@ impl Decoder {
             options_known: 0,
             template_fields: 0,
             held: Held::default(),
+            records_left: 0,
             values: None,
             ledger: Ledger::default(),
             summary: Summary::default(),
@@ -68,6 +71,7 @@ impl Decoder {
     pub fn datagram(&mut self, received_us: i64, source: SocketAddr, payload: &[u8], batch: &mut Batch) {
         self.ledger.datagrams_received += 1;
         self.summary.datagrams += 1;
+        self.records_left = self.settings.records_per_datagram;
         let decoded = match payload {
             [0, 5, ..] | [0, 7, ..] => self.netflow_5(received_us, source, payload, batch),
             [0, 9, ..] => self.netflow_9(received_us, source, payload, batch),

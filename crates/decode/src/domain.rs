@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 use model::time::SECOND_US;
 use model::{Address, ExporterHealth, ExporterId, Protocol};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::sampling::Samplers;
@@ -146,7 +147,7 @@ impl Counts {
 }
 
 /// The active timeout: told by element 36, else the longest flow of the last half hour or so.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ActiveTimeout {
     pub(crate) told_s: Option<u32>,
     longest_us: [i64; 2],
@@ -154,12 +155,14 @@ pub(crate) struct ActiveTimeout {
 }
 
 impl ActiveTimeout {
-    pub(crate) fn observe(&mut self, duration_us: i64, now_us: i64) {
+    /// Takes the longest flow of a set in; says whether it is more than twice as long as the device told.
+    pub(crate) fn observe(&mut self, duration_us: i64, now_us: i64) -> bool {
         if now_us - self.since_us > TIMEOUT_MEMORY_US {
             self.longest_us = [0, self.longest_us[0]];
             self.since_us = now_us;
         }
         self.longest_us[0] = self.longest_us[0].max(duration_us);
+        self.told_s.is_some_and(|told_s| duration_us > 2 * i64::from(told_s) * SECOND_US)
     }
 
     pub(crate) fn seconds(&self) -> Option<u32> {

@@ -128,10 +128,28 @@ impl Values {
         if let Some(value) = intervals.into_iter().map(|slot| self.get(slot)).find(|value| *value > 0) {
             return Some((fit(value)?, 1));
         }
-        // As 1/n it is exact; else the nearest of them.
-        let probability = f64::from_bits(self.get(Slot::Probability));
-        (probability > 0.0 && probability <= 1.0).then(|| ((1.0 / probability).round().min(f64::from(u32::MAX)) as u32, 1))
+        // As a double or in the four bytes of a float (RFC 7011, section 6.2): as a double those would be next to nothing.
+        let bits = self.get(Slot::Probability);
+        rational_probability(if bits >> 32 == 0 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) })
     }
+}
+
+/// A probability as one in a whole number where it is one, or small; else in millionths: never off by more than 0.05 %.
+fn rational_probability(probability: f64) -> Option<(u32, u32)> {
+    if !(probability > 0.0 && probability <= 1.0) {
+        return None;
+    }
+    let one_in = 1.0 / probability;
+    let population = one_in.round();
+    if probability < 1e-3 || (one_in - population).abs() <= 1e-6 * population {
+        return Some((population.min(f64::from(u32::MAX)) as u32, 1));
+    }
+    let (population, sample) = (1_000_000, (probability * 1e6).round() as u32);
+    let divisor = (1..=6).flat_map(|_| [2, 5]).fold((1, population, sample), |(divisor, population, sample), prime| {
+        let divides = population % prime == 0 && sample % prime == 0;
+        if divides { (divisor * prime, population / prime, sample / prime) } else { (divisor, population, sample) }
+    });
+    Some((population / divisor.0, sample / divisor.0))
 }
 
 /// The slots of which one is needed to tell a rate.
@@ -288,6 +306,10 @@ mod tests {
         check(&[(Slot::PacketInterval, 512)], Some((512, 1, false)));
         check(&[(Slot::Size, 2), (Slot::Population, 5)], Some((5, 2, false)));
         check(&[(Slot::Probability, 0.001_f64.to_bits())], Some((1_000, 1, false)));
+        check(&[(Slot::Probability, 0.3_f64.to_bits())], Some((10, 3, false)));
+        check(&[(Slot::Probability, 1.0_f64.to_bits())], Some((1, 1, false)));
+        check(&[(Slot::Probability, 0.000_33_f64.to_bits())], Some((3_030, 1, false)));
+        check(&[(Slot::Probability, 1.5_f64.to_bits())], None);
         check(&[(Slot::Interval34, u64::from(u32::MAX) + 1)], None);
         // Flows, not packets, are sampled.
         check(&[(Slot::FlowInterval, 1), (Slot::FlowSpacing, 9)], Some((10, 1, true)));

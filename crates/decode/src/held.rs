@@ -1,5 +1,7 @@
 //! Data sets that came before their template; bounded in number, bytes and time.
 
+use std::collections::VecDeque;
+
 use hashbrown::HashMap;
 
 use crate::build::Message;
@@ -14,7 +16,7 @@ pub(crate) struct HeldSet {
 #[derive(Default)]
 pub(crate) struct Held {
     /// By domain and template, in the order in which they came.
-    sets: HashMap<(usize, u16), Vec<HeldSet>>,
+    sets: HashMap<(usize, u16), VecDeque<HeldSet>>,
     count: usize,
     bytes: usize,
 }
@@ -27,16 +29,25 @@ impl Held {
         }
         self.count += 1;
         self.bytes += set.bytes.len();
-        self.sets.entry((domain, id)).or_default().push(set);
+        self.sets.entry((domain, id)).or_default().push_back(set);
         true
     }
 
-    /// Takes out the sets of a template.
-    pub(crate) fn take(&mut self, domain: usize, id: u16) -> Vec<HeldSet> {
-        let taken = self.sets.remove(&(domain, id)).unwrap_or_default();
-        self.count -= taken.len();
-        self.bytes -= taken.iter().map(|set| set.bytes.len()).sum::<usize>();
-        taken
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Takes out the first set of a template.
+    pub(crate) fn take_one(&mut self, domain: usize, id: u16) -> Option<HeldSet> {
+        let sets = self.sets.get_mut(&(domain, id))?;
+        let set = sets.pop_front()?;
+        if sets.is_empty() {
+            self.sets.remove(&(domain, id));
+        }
+        self.count -= 1;
+        self.bytes -= set.bytes.len();
+        Some(set)
     }
 
     /// Gives up the sets that came before an instant; gives the domain of each.

@@ -6,7 +6,7 @@ use model::ledger::DatagramRefusal;
 use model::{Address, Batch, Protocol, Record, Sampling, SamplingOrigin, TimeSource};
 
 use crate::Decoder;
-use crate::build::by_uptime;
+use crate::build::{by_uptime, plausible};
 use crate::clock::Correction;
 use crate::data::Tally;
 use crate::recent::mark;
@@ -136,14 +136,18 @@ impl Decoder {
             ..Record::default()
         });
         let Some(record) = batch.records.last_mut() else { return };
-        record.sampling = exporter.rules.apply(record, stated);
-        tally.add(record);
         if self.is_summary {
             self.summary.data_records += 1;
             self.summary.ipv4 += 1;
             self.summary.bytes += record.bytes;
             self.summary.packets += record.packets;
         }
+        if let Err(reason) = plausible(record, self.settings.packet_bytes) {
+            batch.records.pop();
+            return self.refuse_record(index, reason);
+        }
+        record.sampling = exporter.rules.apply(record, stated);
+        tally.add(record);
     }
 }
 

@@ -33,7 +33,8 @@ impl Decoder {
                 interface,
                 template: slots.has(Slot::ScopeTemplate).then(|| values.get(Slot::ScopeTemplate) as u16),
             };
-            exporter.samplers.learn(domain.number, scope, rate, most(self.settings.samplers_per_exporter));
+            let is_learned = exporter.samplers.learn(domain.number, scope, rate, most(self.settings.samplers_per_exporter));
+            domain.counts.refuse("options_over_limit", u64::from(!is_learned));
         }
         if slots.has(Slot::InitMs) && values.get(Slot::InitMs) != 0 {
             domain.clock.set_init((values.get(Slot::InitMs) as i64).saturating_mul(1_000));
@@ -41,10 +42,12 @@ impl Decoder {
         if slots.has(Slot::ActiveTimeout) && values.get(Slot::ActiveTimeout) != 0 {
             domain.timeout.told_s = Some(values.get(Slot::ActiveTimeout).min(7_200) as u32);
         }
-        if let (Some(interface), Some(bytes)) = (interface, texts.name)
-            && let Some(name) = exporter.rename(interface, bytes, most(self.settings.interfaces_per_exporter))
-        {
-            batch.facts.push(Fact::InterfaceName { exporter: exporter.id, interface, name });
+        if let (Some(interface), Some(bytes)) = (interface, texts.name) {
+            match exporter.rename(interface, bytes, most(self.settings.interfaces_per_exporter)) {
+                Renamed::Anew(name) => batch.facts.push(Fact::InterfaceName { exporter: exporter.id, interface, name }),
+                Renamed::NoRoom => domain.counts.refuse("options_over_limit", 1),
+                Renamed::AsBefore => {}
+            }
         }
         self.options_known = self.options_known + exporter.options_known() - known;
     }
@@ -56,17 +59,26 @@ impl Exporter {
         self.samplers.len() + self.interface_names.len()
     }
 
-    /// Takes in the name of an interface; gives it back if it is another than before and there is room.
-    fn rename(&mut self, interface: u32, bytes: &[u8], names_most: usize) -> Option<String> {
+    /// Takes in the name of an interface, if there is room.
+    fn rename(&mut self, interface: u32, bytes: &[u8], names_most: usize) -> Renamed {
         let name = clean(bytes);
         let before = self.interface_names.get(&interface);
-        let has_room = before.is_some() || self.interface_names.len() < names_most;
-        if name.is_empty() || before == Some(&name) || !has_room {
-            return None;
+        if name.is_empty() || before == Some(&name) {
+            return Renamed::AsBefore;
+        }
+        if before.is_none() && self.interface_names.len() >= names_most {
+            return Renamed::NoRoom;
         }
         self.interface_names.insert(interface, name.clone());
-        Some(name)
+        Renamed::Anew(name)
     }
+}
+
+/// What became of the name of an interface.
+enum Renamed {
+    Anew(String),
+    AsBefore,
+    NoRoom,
 }
 
 /// A text without what has no place in a name: padding, control characters, ill-formed UTF-8.

@@ -16,8 +16,6 @@ pub(crate) struct Samplers {
     by_interface: HashMap<(u32, u32), Rate>,
     by_template: HashMap<(u32, u16), Rate>,
     by_domain: HashMap<u32, Rate>,
-    /// Samplers that did not fit.
-    pub(crate) overflow: u64,
 }
 
 /// Packets (or flows) of which some were taken.
@@ -46,10 +44,10 @@ pub(crate) struct Scope {
 }
 
 impl Samplers {
-    /// Learns a rate; when there are too many, only those already known still change.
-    pub(crate) fn learn(&mut self, domain: u32, scope: Scope, rate: Rate, most: usize) {
+    /// Learns a rate; when there are too many, only those already known still change. Gives whether it is known now.
+    pub(crate) fn learn(&mut self, domain: u32, scope: Scope, rate: Rate, most: usize) -> bool {
         let has_room = self.len() < most;
-        let is_put = match scope {
+        match scope {
             Scope { sampler: Some(id), .. } => {
                 let is_put = put(&mut self.by_id, (domain, id), rate, has_room);
                 if is_put {
@@ -62,8 +60,7 @@ impl Samplers {
             Scope { interface: Some(interface @ 1..), .. } => put(&mut self.by_interface, (domain, interface), rate, has_room),
             Scope { template: Some(template), .. } => put(&mut self.by_template, (domain, template), rate, has_room),
             Scope { .. } => put(&mut self.by_domain, domain, rate, has_room),
-        };
-        self.overflow += u64::from(!is_put);
+        }
     }
 
     /// The rate of a record that names its sampler: its own domain's, else domain 0's, else the one

@@ -7,7 +7,7 @@ use model::{Address, Batch, Protocol};
 
 use crate::Decoder;
 use crate::build::Message;
-use crate::data::SetOutcome;
+use crate::data::{SetOutcome, trailing_zeros};
 use crate::plan::{Field, VARIABLE};
 use crate::recent::mark;
 use crate::steps;
@@ -62,7 +62,7 @@ impl Decoder {
         let order = domain.sequence.observe(sequence, 1, Some(uptime_ms), mark);
         domain.counts.order(order);
         domain.counts.datagrams += 1;
-        let message = self.message(index, received_us, i64::from(export_s) * 1_000_000, Some(uptime_ms));
+        let message = self.message(index, received_us, i64::from(export_s) * 1_000_000, Some(uptime_ms), false);
         self.sets(index, &payload[V9_HEADER_BYTES..], &message, batch);
         Ok(())
     }
@@ -124,7 +124,8 @@ impl Decoder {
                 return Err(DatagramRefusal::Duplicate);
             }
         }
-        let common = self.message(index, received_us, i64::from(export_s) * 1_000_000, None);
+        let is_of_file = is_of_file(source);
+        let common = self.message(index, received_us, i64::from(export_s) * 1_000_000, None, is_of_file);
         let outcome = self.sets(index, body, &common, batch);
         let domain = &mut self.domains[index];
         let order = domain.sequence.observe(sequence, outcome.records, None, mark);
@@ -136,18 +137,17 @@ impl Decoder {
         Ok(index)
     }
 
-    fn message(&mut self, index: usize, received_us: i64, export_us: i64, uptime_ms: Option<u32>) -> Message {
+    fn message(&mut self, index: usize, received_us: i64, export_us: i64, uptime_ms: Option<u32>, is_of_file: bool) -> Message {
         let (offset_most, age) = (self.settings.clock_offset_seconds * 1_000_000, self.settings.record_age_seconds * 1_000_000);
         let domain = &mut self.domains[index];
         let correction = domain.clock.observe(export_us, received_us, offset_most, age);
         domain.is_clock_refused = correction.is_refused;
-        Message { received_us, export_us, uptime_ms, correction }
+        Message { received_us, export_us, uptime_ms, correction, is_of_file }
     }
 
     /// The sets of a message, in wire order; a version 9 set that reaches beyond the datagram ends it.
     fn sets(&mut self, index: usize, mut body: &[u8], message: &Message, batch: &mut Batch) -> SetOutcome {
         let mut outcome = SetOutcome::default();
-        let mut budget = self.settings.records_per_datagram;
         while body.len() >= SET_HEADER_BYTES {
             let (Some(id), Some(length)) = (half(body, 0), half(body, 2).map(usize::from)) else { break };
             if id == 0 && length == 0 {
@@ -167,24 +167,22 @@ impl Decoder {
             }
             let (set, behind) = body.split_at(length);
             body = behind;
-            let one = self.set(index, id, &set[SET_HEADER_BYTES..], message, &mut budget, batch);
+            let one = self.set(index, id, &set[SET_HEADER_BYTES..], message, batch);
             outcome.records += one.records;
             outcome.is_undecodable |= one.is_undecodable;
         }
         outcome
     }
 
-    fn set(
-        &mut self,
-        index: usize,
-        id: u16,
-        body: &[u8],
-        message: &Message,
-        budget: &mut usize,
-        batch: &mut Batch,
-    ) -> SetOutcome {
+    fn set(&mut self, index: usize, id: u16, body: &[u8], message: &Message, batch: &mut Batch) -> SetOutcome {
         if id >= TEMPLATE_ID_LEAST {
-            return self.data_set(index, id, body, message, budget, batch);
+            if !self.held.is_empty() && self.domains[index].templates.knows(id) {
+                self.decode_held(index, id, batch);
+            }
+            let mut budget = self.records_left;
+            let outcome = self.data_set(index, id, body, message, &mut budget, batch);
+            self.records_left = budget;
+            return outcome;
         }
         match self.read_definitions(index, id, body, message, batch) {
             None => self.skip_set(index, SetSkip::Reserved),
@@ -222,11 +220,11 @@ impl Decoder {
     ) -> Result<(), TemplateFault> {
         let is_ipfix = self.domains[index].protocol == Protocol::Ipfix;
         let mut is_invalid = false;
-        while body.len() >= SET_HEADER_BYTES && body.iter().any(|byte| *byte != 0) {
+        let zeros = trailing_zeros(body);
+        while body.len() >= SET_HEADER_BYTES && body.len() > zeros {
             let id = half(body, 0).ok_or(TemplateFault::Malformed)?;
             if is_ipfix && half(body, 2) == Some(0) {
-                // A withdrawal over UDP is ignored (RFC 7011, section 8.4).
-                self.domains[index].counts.refuse("withdrawals_ignored", 1);
+                self.withdraw(index, id, message);
                 body = &body[SET_HEADER_BYTES..];
                 continue;
             }
@@ -246,6 +244,20 @@ impl Decoder {
             is_invalid |= id < TEMPLATE_ID_LEAST || !self.define(index, id, definition, message, batch);
         }
         if is_invalid { Err(TemplateFault::Invalid) } else { Ok(()) }
+    }
+
+    /// A withdrawal: over UDP it is ignored, in a file it takes back a template, or all of a kind (RFC 7011,
+    /// sections 8.1 and 8.4; RFC 5655, section 5).
+    fn withdraw(&mut self, index: usize, id: u16, message: &Message) {
+        let domain = &mut self.domains[index];
+        if !message.is_of_file {
+            return domain.counts.refuse("withdrawals_ignored", 1);
+        }
+        let fields = domain.templates.fields();
+        let withdrawn = domain.templates.withdraw(id);
+        self.exporters[domain.exporter].templates -= withdrawn;
+        self.template_fields -= fields - domain.templates.fields();
+        domain.are_templates_changed = true;
     }
 
     /// Takes a definition in; gives whether it can be used.
@@ -289,6 +301,11 @@ impl Decoder {
         domain.counts.refuse("templates_fallen_off", domain.templates.take_fell_off());
         defined
     }
+}
+
+/// Whether a message is of an IPFIX file: nobody sent those, and no datagram comes from port 0 of no address.
+fn is_of_file(source: SocketAddr) -> bool {
+    source.ip().is_unspecified() && source.port() == 0
 }
 
 /// Whether the sets fill the message: each length possible, at most 3 bytes or zeros behind the last.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Decoder;
 use crate::clock::Clock;
-use crate::domain::Domain;
+use crate::domain::{ActiveTimeout, Domain};
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
 use crate::sflow;
@@ -42,7 +42,7 @@ struct SavedDomain {
     sequence: Sequence,
     sflow: sflow::Sequences,
     clock: Clock,
-    active_timeout_s: Option<u32>,
+    timeout: ActiveTimeout,
     has_updates: bool,
 }
 
@@ -55,17 +55,17 @@ impl SavedDomain {
             sequence: domain.sequence.clone(),
             sflow: domain.sflow.take_changes(),
             clock: domain.clock.clone(),
-            active_timeout_s: domain.timeout.seconds(),
+            timeout: domain.timeout.clone(),
             has_updates: domain.has_updates,
         }
     }
 
     fn merge(&mut self, changes: SavedDomain) {
-        let SavedDomain { port, templates, sequence, sflow, clock, active_timeout_s, has_updates } = changes;
+        let SavedDomain { port, templates, sequence, sflow, clock, timeout, has_updates } = changes;
         self.templates = templates.or(self.templates.take());
         self.sflow.merge(sflow);
         (self.port, self.sequence, self.clock) = (port, sequence, clock);
-        (self.active_timeout_s, self.has_updates) = (active_timeout_s, has_updates);
+        (self.timeout, self.has_updates) = (timeout, has_updates);
     }
 }
 
@@ -138,7 +138,7 @@ impl Decoder {
         domain.sequence = saved.sequence;
         domain.sflow = saved.sflow;
         domain.clock = saved.clock;
-        domain.timeout.told_s = saved.active_timeout_s;
+        domain.timeout = saved.timeout;
         domain.has_updates = saved.has_updates;
         // Another worker may be the one that it changes on.
         (domain.is_changed, domain.are_templates_changed) = (false, false);

@@ -69,6 +69,10 @@ pub(crate) struct Room {
     pub(crate) fields: usize,
 }
 
+/// The sets that define templates and options templates.
+const TEMPLATE_SET: u16 = 2;
+const OPTIONS_TEMPLATE_SET: u16 = 3;
+
 /// Templates that were used of late are passed over so often when one must fall off.
 const PASSED_OVER_MOST: usize = 8;
 
@@ -143,6 +147,20 @@ impl Templates {
         true
     }
 
+    /// Takes a template back: this one, or with the id of a set of definitions all of that kind (RFC 7011, section
+    /// 8.1); gives how many there were.
+    pub(crate) fn withdraw(&mut self, id: u16) -> usize {
+        let before = self.by_id.len();
+        self.by_id.retain(|of, template| match id {
+            TEMPLATE_SET => template.definition.is_options,
+            OPTIONS_TEMPLATE_SET => !template.definition.is_options,
+            _ => *of != id,
+        });
+        self.fields = self.by_id.values().map(|template| template.definition.fields.len()).sum();
+        self.order.retain(|(id, _)| self.by_id.contains_key(id));
+        before - self.by_id.len()
+    }
+
     /// The template of a data set.
     pub(crate) fn find(&mut self, id: u16, now_us: i64, settings: &DecodeSettings) -> Lookup<'_> {
         let Some(template) = self.by_id.get_mut(&id) else { return Lookup::Missing };
@@ -158,6 +176,11 @@ impl Templates {
             return Lookup::Invalid;
         }
         Lookup::Found(template)
+    }
+
+    /// Whether there is a template of this id, whatever its state.
+    pub(crate) fn knows(&self, id: u16) -> bool {
+        self.by_id.contains_key(&id)
     }
 
     pub(crate) fn len(&self) -> usize {

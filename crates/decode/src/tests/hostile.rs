@@ -23,7 +23,8 @@ const VARIABLE: u16 = u16::MAX;
 fn feed(datagrams: &[Vec<u8>]) -> Decoder {
     let mut decoder = Decoder::new(DecodeSettings::default(), Vec::new());
     let mut batch = Batch::default();
-    batch.records.reserve(2 * DecodeSettings::default().records_per_datagram);
+    // A biflow counts double, and the last record of a datagram may be one.
+    batch.records.reserve(DecodeSettings::default().records_per_datagram + 1);
     let source: SocketAddr = "192.0.2.1:50000".parse().unwrap();
     let (mut bytes, mut records) = (0, 0);
     steps::start();
@@ -43,8 +44,41 @@ fn feed(datagrams: &[Vec<u8>]) -> Decoder {
     decoder
 }
 
+/// A name and datagrams.
+type Killer = (&'static str, Vec<Vec<u8>>);
+
+/// Datagrams that make much of little: more records than a datagram may have, zeros looked through again and again.
+fn amplifiers() -> Vec<Killer> {
+    vec![
+        (
+            "messages with thousands of records each",
+            vec![
+                ipfix(0, &[set(2, &template(256, &[(8, 1), (4, 1)])), set(2, &template(257, &[(8, 4)]))]),
+                ipfix(0, &[set(257, &[1; 8_000])]).repeat(8),
+            ],
+        ),
+        (
+            "thousands of records that waited for a template",
+            (0..60)
+                .map(|sequence| ipfix(sequence, &[set(256, &vec![1; 60_000])]))
+                .chain([ipfix(60, &[set(2, &template(256, &[(8, 4)]))])])
+                .chain((61..70).map(|sequence| ipfix(sequence, &[set(256, &[1; 8])])))
+                .collect(),
+        ),
+        (
+            "biflows of a few bytes",
+            vec![ipfix(0, &[set(2, &template(256, &[(8, 4), (231, 1), (232, 1)])), set(256, &[1; 60_000])])],
+        ),
+        (
+            "zeros before a last byte",
+            vec![ipfix(0, &[set(2, &template(256, &[(4, 1)])), set(256, &[vec![0; 60_000], vec![1]].concat())])],
+        ),
+        ("withdrawals of 0 before a last byte", vec![ipfix(0, &[set(2, &[vec![0; 60_000], vec![1; 4]].concat())])]),
+    ]
+}
+
 /// Small datagrams that have brought collectors down: records without bytes, lists without end.
-fn killers() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+fn killers() -> Vec<Killer> {
     let data = |length: usize| set(256, &vec![1; length]);
     let zeros = |count: usize| template(256, &vec![(1, 0); count]);
     let sflow = |tail: &[u32]| [words(&[5, 1, 0xc000_0201, 0, 1, 1]), words(tail)].concat();
@@ -102,7 +136,7 @@ fn killers() -> Vec<(&'static str, Vec<Vec<u8>>)> {
 
 #[test]
 fn killers_are_counted_and_nothing_more() {
-    for (name, datagrams) in killers() {
+    for (name, datagrams) in killers().into_iter().chain(amplifiers()) {
         let decoder = feed(&datagrams);
         assert!(decoder.ledger().datagrams_received > 0, "{name}");
     }

@@ -1,4 +1,5 @@
 mod captures;
+mod conformance;
 mod differential;
 mod hostile;
 mod wire;
