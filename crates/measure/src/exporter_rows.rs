@@ -20,10 +20,12 @@ impl Minute {
 
 fn row(minute_us: i64, exporter: Address, (domain, protocol): Domain, heard: &Heard) -> ExporterRow {
     let share = |count: u64| (heard.records > 0).then(|| count as f64 / heard.records as f64);
+    let address = Name::from(exporter.to_string());
     ExporterRow {
         window_start: minute_us.into(),
         window_seconds: WINDOW_US / SECOND_US,
-        exporter: exporter.to_string().into(),
+        exporter: address.clone(),
+        address,
         domain: i64::from(domain),
         protocol: Name::from(protocol.name()),
         datagrams: signed(heard.datagrams),

@@ -241,8 +241,10 @@ crate::tables! {
         window_start: Timestamp,
         /// Length of the window, s.
         window_seconds: i64,
-        /// Address of the exporter; of sFlow the agent's.
+        /// The exporter, as other tables name it: its address; of sFlow the agent's.
         exporter: Name,
+        /// Address of the exporter.
+        address: Name,
         /// Observation domain, source id or sub-agent.
         domain: i64,
         /// Telemetry protocol.

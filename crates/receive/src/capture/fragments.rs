@@ -47,6 +47,10 @@ impl Fragments {
             }
         };
         let packet = &mut self.packets[index];
+        if packet.pieces.iter().any(|(offset, piece)| *offset == fragment.offset && piece == bytes) {
+            // A copy: the packet was seen on two interfaces.
+            return None;
+        }
         packet.bytes += bytes.len();
         if fragment.offset + bytes.len() > BYTES_MOST || packet.bytes > BYTES_MOST || packet.pieces.len() == FRAGMENTS_MOST {
             self.packets.remove(index);

@@ -96,6 +96,13 @@ struct Interface {
     offset_s: i64,
 }
 
+/// What a section of a pcapng file, or a pcap file, says of its packets.
+#[derive(Default)]
+struct Section {
+    interfaces: Vec<Interface>,
+    is_big_endian: bool,
+}
+
 /// Where datagrams come from.
 enum Input {
     /// Packets of a pcap or pcapng file.
@@ -110,10 +117,12 @@ enum Input {
 /// 0.0.0.0, at their export times.
 pub struct CaptureReader {
     input: Input,
-    interfaces: Vec<Interface>,
+    section: Section,
     packet: Vec<u8>,
     fragments: Fragments,
     notes: CaptureNotes,
+    /// Time of the packet before: simple packets of pcapng have none of their own.
+    last_us: i64,
     is_done: bool,
 }
 
@@ -149,10 +158,11 @@ impl CaptureReader {
         };
         Ok(CaptureReader {
             input,
-            interfaces: Vec::new(),
+            section: Section::default(),
             packet: Vec::new(),
             fragments: Fragments::default(),
             notes: CaptureNotes::default(),
+            last_us: 0,
             is_done: false,
         })
     }
@@ -238,7 +248,7 @@ impl CaptureReader {
         let Input::Packets(reader) = &mut self.input else { return Ok(None) };
         while !self.is_done {
             let (length, found) = match reader.next() {
-                Ok((length, block)) => (length, read_block(block, &mut self.interfaces, &mut self.packet)),
+                Ok((length, block)) => (length, read_block(block, &mut self.section, &mut self.packet)),
                 Err(PcapError::Eof) => {
                     self.is_done = true;
                     break;
@@ -258,16 +268,21 @@ impl CaptureReader {
                 }
             };
             reader.consume(length);
-            if let Some(found) = found {
+            if let Some((at_us, link_type)) = found {
                 self.notes.packets += 1;
-                return Ok(Some(found));
+                self.last_us = at_us.unwrap_or(self.last_us);
+                return Ok(Some((self.last_us, link_type)));
             }
         }
         Ok(None)
     }
 }
 
-fn read_block(block: PcapBlockOwned<'_>, interfaces: &mut Vec<Interface>, packet: &mut Vec<u8>) -> Option<(i64, i32)> {
+/// The time of a packet, where it has one, and its link type; `None` for what is no packet.
+type Found = Option<(Option<i64>, i32)>;
+
+fn read_block(block: PcapBlockOwned<'_>, section: &mut Section, packet: &mut Vec<u8>) -> Found {
+    let interfaces = &mut section.interfaces;
     match block {
         PcapBlockOwned::LegacyHeader(header) => {
             let resolution = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
@@ -279,16 +294,19 @@ fn read_block(block: PcapBlockOwned<'_>, interfaces: &mut Vec<Interface>, packet
             let interface = *interfaces.first()?;
             copy(packet, block.data, block.caplen);
             let fraction = u64::from(block.ts_usec);
-            Some((i64::from(block.ts_sec) * 1_000_000 + microseconds(fraction, interface.resolution), interface.link_type))
+            let at_us = i64::from(block.ts_sec) * 1_000_000 + microseconds(fraction, interface.resolution);
+            Some((Some(at_us), interface.link_type))
         }
-        PcapBlockOwned::NG(Block::SectionHeader(_)) => {
-            interfaces.clear();
+        PcapBlockOwned::NG(Block::SectionHeader(block)) => {
+            *section = Section { is_big_endian: block.big_endian(), interfaces: Vec::new() };
             None
         }
         PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
             if interfaces.len() < INTERFACES_MOST {
-                let resolution = block.ts_resolution().filter(|resolution| *resolution > 0).unwrap_or(1_000_000);
-                interfaces.push(Interface { link_type: block.linktype.0, resolution, offset_s: block.ts_offset() });
+                let resolution = resolution(block.if_tsresol);
+                // The parser takes it for little-endian whatever the section.
+                let offset_s = if section.is_big_endian { block.if_tsoffset.swap_bytes() } else { block.if_tsoffset };
+                interfaces.push(Interface { link_type: block.linktype.0, resolution, offset_s });
             }
             None
         }
@@ -296,18 +314,23 @@ fn read_block(block: PcapBlockOwned<'_>, interfaces: &mut Vec<Interface>, packet
             let interface = *interfaces.get(block.if_id as usize)?;
             copy(packet, block.data, block.caplen);
             let units = u64::from(block.ts_high) << 32 | u64::from(block.ts_low);
-            Some((
-                microseconds(units, interface.resolution).saturating_add(interface.offset_s.saturating_mul(1_000_000)),
-                interface.link_type,
-            ))
+            let offset_us = interface.offset_s.saturating_mul(1_000_000);
+            Some((Some(microseconds(units, interface.resolution).saturating_add(offset_us)), interface.link_type))
         }
         PcapBlockOwned::NG(Block::SimplePacket(block)) => {
             let interface = *interfaces.first()?;
             copy(packet, block.data, block.origlen);
-            Some((0, interface.link_type))
+            Some((None, interface.link_type))
         }
         PcapBlockOwned::NG(_) => None,
     }
+}
+
+/// Units a second: a power of ten, or with the upper bit of two (`if_tsresol`); one that cannot be is the default.
+fn resolution(exponent: u8) -> u64 {
+    let units =
+        if exponent & 0x80 == 0 { 10_u64.checked_pow(exponent.into()) } else { 1_u64.checked_shl((exponent & 0x7f).into()) };
+    units.unwrap_or(1_000_000)
 }
 
 /// Copies the captured bytes without the padding of their block.

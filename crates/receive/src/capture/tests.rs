@@ -142,6 +142,100 @@ fn byte_orders_and_resolutions() {
     }
 }
 
+/// A block of a pcapng file, in this byte order.
+fn block(kind: u32, is_big_endian: bool, body: &[u8]) -> Vec<u8> {
+    let word = |value: u32| if is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let padded = [body, &vec![0; body.len().wrapping_neg() % 4]].concat();
+    let length = word(padded.len() as u32 + 12);
+    [&word(kind)[..], &length, &padded, &length].concat()
+}
+
+/// A section: its header, interfaces of raw IP with these options, and a packet on the last of them at a time in its units.
+fn section(is_big_endian: bool, interfaces: &[&[u8]], units: u64) -> Vec<u8> {
+    let word = |value: u32| if is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let half = |value: u16| if is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+    let header = [&word(0x1a2b_3c4d)[..], &half(1), &half(0), &[0xff; 8]].concat();
+    let mut file = block(0x0a0d_0d0a, is_big_endian, &header);
+    for options in interfaces {
+        let end: &[u8] = if options.is_empty() { &[] } else { &[0; 4] };
+        file.extend(block(1, is_big_endian, &[&half(101)[..], &half(0), &word(0), options, end].concat()));
+    }
+    let packet = ip_packet();
+    let length = word(packet.len() as u32);
+    let place = [word(interfaces.len() as u32 - 1), word((units >> 32) as u32), word(units as u32)].concat();
+    // What is known of names stands between the packets and is no packet.
+    file.extend(block(4, is_big_endian, &[0; 4]));
+    file.extend(block(6, is_big_endian, &[&place[..], &length, &length, &packet].concat()));
+    file
+}
+
+#[test]
+fn pcapng_in_both_byte_orders_with_the_times_of_each_interface() {
+    // Options: units of 10⁻⁹ s, of 2⁻¹⁰ s, and (big-endian) seconds to add.
+    let (nano, binary): (&[u8], &[u8]) = (&[9, 0, 1, 0, 9, 0, 0, 0], &[9, 0, 1, 0, 0x8a, 0, 0, 0]);
+    let (nano_big, offset_big): (&[u8], &[u8]) = (&[0, 9, 0, 1, 9, 0, 0, 0], &[0, 14, 0, 8, 0, 0, 0, 0, 0, 0, 0, 100]);
+    for (is_big_endian, interfaces, units, expected_us) in [
+        (false, &[&[][..]][..], 5_000_007, 5_000_007),
+        (true, &[&[][..]], 5_000_007, 5_000_007),
+        (false, &[nano], 5_000_007_999, 5_000_007),
+        (true, &[nano_big], 5_000_007_999, 5_000_007),
+        (false, &[binary], 5 << 10 | 512, 5_500_000),
+        (true, &[offset_big], 5_000_007, 105_000_007),
+        (false, &[nano, &[]], 5_000_007, 5_000_007),
+    ] {
+        let file = section(is_big_endian, interfaces, units);
+        let (datagrams, notes) = read(&file);
+        assert_eq!(datagrams, [(expected_us, "192.0.2.1:5".parse().unwrap(), b"payload".to_vec())], "{interfaces:?}");
+        assert!(!notes.is_file_cut_off);
+        let (datagrams, notes) = read(&file[..file.len() - 1]);
+        assert_eq!((datagrams.len(), notes.is_file_cut_off), (0, true));
+    }
+}
+
+#[test]
+fn sections_follow_one_another_and_a_packet_without_a_time_has_that_before_it() {
+    let packet = ip_packet();
+    let simple = block(3, false, &[&(packet.len() as u32).to_le_bytes()[..], &packet].concat());
+    let two = [section(false, &[&[], &[]], 7_000_000), section(true, &[&[]], 8_000_000)].concat();
+    assert_eq!(read(&two).0.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [7_000_000, 8_000_000]);
+    let file = [section(false, &[&[]], 7_000_000), simple].concat();
+    assert_eq!(read(&file).0.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [7_000_000, 7_000_000]);
+}
+
+#[test]
+fn a_packet_of_which_too_little_was_captured_is_said_to_be_cut_off() {
+    let mut packet = ip_packet();
+    packet.truncate(30);
+    let mut reader = CaptureReader::new(Cursor::new(one_packet(101, 0xa1b2_c3d4, false, 0, &packet))).unwrap();
+    assert!(reader.next().unwrap().unwrap().is_cut_off);
+    assert!(reader.next().unwrap().is_none());
+    assert_eq!(reader.notes().cut_off, 1);
+}
+
+/// IPv6 (RFC 8200, section 4.5): the datagram in fragments, behind destination options.
+#[test]
+fn fragments_of_ipv6_are_joined_too_and_copies_of_them_do_no_harm() {
+    let addresses = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[1], &[0x20, 1, 0xd, 0xb8], &[0; 11], &[9]].concat();
+    let udp = [&[0, 6, 0x12, 0x83, 0, 28, 0, 0][..], b"twenty bytes of data"].concat();
+    let fragment = |from: usize, to: usize| {
+        let field = from as u16 | u16::from(to < udp.len());
+        let rest = [&[44, 0, 1, 4, 0, 0, 0, 0][..], &[17, 0], &field.to_be_bytes(), &[0, 0, 0, 7], &udp[from..to]].concat();
+        [&[0x60, 0, 0, 0][..], &(rest.len() as u16).to_be_bytes(), &[60, 64], &addresses, &rest].concat()
+    };
+    let pieces = [fragment(0, 8), fragment(8, 24), fragment(24, 28)];
+    for order in [&[0, 1, 2][..], &[2, 0, 1], &[1, 1, 0, 2], &[0, 1, 0, 1, 2]] {
+        let mut file = one_packet(101, 0xa1b2_c3d4, false, 0, &pieces[order[0]]);
+        for index in &order[1..] {
+            file.extend_from_slice(&one_packet(101, 0xa1b2_c3d4, false, 0, &pieces[*index])[24..]);
+        }
+        let (datagrams, notes) = read(&file);
+        assert_eq!(datagrams.len(), 1, "{order:?}");
+        assert_eq!(datagrams[0].1, "[2001:db8::1]:6".parse().unwrap());
+        assert_eq!(datagrams[0].2, b"twenty bytes of data");
+        assert_eq!(notes.fragments_incomplete, 0);
+    }
+}
+
 #[test]
 fn fragments_are_joined_in_any_order() {
     let mut whole = CaptureWriter::new(Vec::new()).unwrap();
