@@ -138,17 +138,22 @@ impl Inventory {
                     );
                 }
             }
-            let stated =
-                port.configured_bps.map(|bps| (bps, "configuration")).or(port.speed_bps.map(|bps| (bps, "interface table")));
-            let stated = stated.or(port.provisioned_bps.map(|bps| (bps, "Azure's list")));
-            if let (Some((stated_bps, source)), Some(told_bps)) = (stated, self.told_speed_bps(detail, seen))
-                && (stated_bps as f64 - told_bps as f64).abs() > SPEED_TOLERANCE * told_bps as f64
-            {
-                findings.add(
-                    FindingKind::SpeedDiffers,
-                    &port.name,
-                    format!("the device says {told_bps} bit/s, the {source} {stated_bps}; correct the one that is wrong, or look for a member that is down"),
-                );
+            let stated = [
+                (port.configured_bps, "configuration"),
+                (port.speed_bps, "interface table"),
+                (port.provisioned_bps, "list of Azure"),
+            ];
+            let told_bps = self.told_speed_bps(detail, seen);
+            for (stated_bps, source) in stated {
+                if let (Some(stated_bps), Some(told_bps)) = (stated_bps, told_bps)
+                    && (stated_bps as f64 - told_bps as f64).abs() > SPEED_TOLERANCE * told_bps as f64
+                {
+                    findings.add(
+                        FindingKind::SpeedDiffers,
+                        &port.name,
+                        format!("the device says {told_bps} bit/s, the {source} {stated_bps}; correct the one that is wrong, or look for a member that is down"),
+                    );
+                }
             }
         }
     }

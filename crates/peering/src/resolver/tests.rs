@@ -489,6 +489,34 @@ fn findings_of_what_does_not_fit() {
 }
 
 #[test]
+fn speeds_that_differ_are_told_of_each_source() {
+    let list = r#"[{"name": "fra", "kind": "Direct", "direct": {"connections": [{"connectionIdentifier": "c1", "connectionState": "Active",
+            "provisionedBandwidthInMbps": 200000}]}}]"#;
+    let peerings = crate::azure::parse(list).unwrap().peerings;
+    let bound =
+        "[[port]]\nname = \"p\"\nexporter = \"10.0.0.1\"\ninterfaces = [1]\n[[connection]]\nazure = \"c1\"\nport = \"p\"\n";
+    for (capacity, told_bps, expected) in [
+        ("", 200_000_000_000, &[][..]),
+        ("", 100_000_000_000, &["the list of Azure 200000000000"]),
+        ("capacity_bps = 100_000_000_000\n", 100_000_000_000, &["the list of Azure 200000000000"]),
+        ("capacity_bps = 10_000_000_000\n", 200_000_000_000, &["the configuration 10000000000"]),
+    ] {
+        let config = bound.replace("interfaces = [1]\n", &format!("interfaces = [1]\n{capacity}"));
+        let inventory = Inventory::build(&toml::from_str(&config).unwrap(), &peerings, &[]).unwrap();
+        let mut resolver = Resolver::new(Arc::new(inventory));
+        let exporter = ExporterId(1);
+        resolver.learn(&[
+            Fact::Exporter { exporter, address: address("10.0.0.1") },
+            Fact::InterfaceSpeed { exporter, interface: 1, speed_bps: told_bps },
+        ]);
+        let findings = resolver.inventory.check(&resolver.seen());
+        let told: Vec<_> = findings.iter().filter(|finding| finding.kind == FindingKind::SpeedDiffers).collect();
+        assert_eq!(told.len(), expected.len(), "{findings:?}");
+        assert!(told.iter().zip(expected).all(|(finding, part)| finding.text.contains(part)), "{told:?}");
+    }
+}
+
+#[test]
 fn suggestions_are_configuration_that_works() {
     let list = r#"[{"name": "fra", "kind": "Direct", "direct": {"connections": [{"connectionIdentifier": "c1", "connectionState": "Active",
             "bgpSession": {"sessionPrefixV4": "192.0.2.0/31"}}]}},
