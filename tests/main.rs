@@ -15,6 +15,7 @@ mod simulated;
 mod soak;
 mod softflowd;
 mod tapped;
+mod trying;
 mod usage;
 
 use std::path::{Path, PathBuf};

@@ -23,7 +23,14 @@ fn files_that_are_not_there_or_not_what_they_should_be() {
     };
     let data = folder.path().join("data").to_str().unwrap().to_string();
     let text = path("text.pcap", "this is no capture");
-    check(&["inspect", "/nowhere.pcap"], 1, &["/nowhere.pcap"]);
+    let nothing = path("empty.pcap", "");
+    let here = folder.path().to_str().unwrap();
+    check(&["inspect", "/nowhere.pcap"], 1, &["/nowhere.pcap", "no such file"]);
+    check(&["inspect", here], 1, &["this is a folder"]);
+    check(&["inspect", &nothing], 1, &["empty.pcap", "this file is empty"]);
+    check(&["replay", here, "--data", &data], 1, &["this is a folder"]);
+    check(&["check", here], 2, &["this is a folder"]);
+    check(&["check", "/nowhere.toml"], 2, &["/nowhere.toml", "no such file"]);
     check(&["inspect", "--summary", &text], 1, &["text.pcap", "capture"]);
     check(&["replay", "/nowhere.pcap", "--data", &data], 1, &["/nowhere.pcap"]);
     check(&["replay", &text, "--data", &data], 1, &["text.pcap"]);
@@ -34,7 +41,7 @@ fn files_that_are_not_there_or_not_what_they_should_be() {
     check(&["peerings", "check", "--data", &data], 1, &["nothing was seen yet"]);
     check(&["simulate", "capture", &text, "--output", &data], 2, &["text.pcap"]);
     check(&["collect"], 2, &["--data"]);
-    check(&["collect", "--data", &data, "--listen", "nonsense"], 2, &["nonsense"]);
+    check(&["collect", "--data", &data, "--listen", "nonsense"], 2, &["nonsense", "such as 0.0.0.0:2055"]);
 }
 
 #[test]
@@ -62,6 +69,76 @@ fn the_sample_configuration_has_no_errors() {
     let listed = succeed(peerscope(&["peerings", "list", "--format", "csv", "--config"]).arg(checkout("samples/peerscope.toml")));
     let names: Vec<&str> = listed.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
     assert_eq!(names, ["fra-1", "fra-2", "ams-ix-1", "transit-a", "ams-r1-ix/unidentified"]);
+}
+
+/// A list of service tags as Azure publishes them, of two tags.
+fn service_tags(change: u32, storage: &str) -> String {
+    let tag = |name: &str, region: &str, service: &str, prefixes: &str| {
+        format!(
+            r#"{{"name": "{name}", "id": "{name}", "properties": {{"changeNumber": 1, "region": "{region}", "regionId": 0,
+            "platform": "Azure", "systemService": "{service}", "addressPrefixes": [{prefixes}], "networkFeatures": null}}}}"#
+        )
+    };
+    let cloud = tag("AzureCloud.westeurope", "westeurope", "", r#""20.38.0.0/16", "2603:1020::/47""#);
+    let storage = tag("Storage.WestEurope", "westeurope", "AzureStorage", storage);
+    format!(r#"{{"changeNumber": {change}, "cloud": "Public", "values": [{cloud}, {storage}]}}"#)
+}
+
+#[test]
+fn lists_are_looked_up_imported_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let (before, after) = (path("ServiceTags_Public_1.json"), path("ServiceTags_Public_2.json"));
+    std::fs::write(&before, service_tags(1, r#""20.38.1.0/24""#)).unwrap();
+    std::fs::write(&after, service_tags(2, r#""20.38.2.0/24", "2603:1020::7/128""#)).unwrap();
+    let lookup = |option: &str, list: &str| {
+        let addresses = ["20.38.1.9", "20.38.2.9", "2603:1020::7", "2603:1020::8", "8.8.8.8"];
+        let printed =
+            succeed(peerscope(&["prefixes", "lookup", "--format", "json", "--no-builtin", option, list]).args(addresses));
+        let objects = printed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let part = |object: &serde_json::Value, key: &str| object[key].as_str().unwrap_or("null").to_string();
+        let keys = ["address", "prefix", "service", "region", "source"];
+        objects.map(|object| keys.map(|key| part(&object, key)).join(" ")).collect::<Vec<_>>()
+    };
+    let expected = [
+        "20.38.1.9 20.38.0.0/16 AzureCloud westeurope azure_cloud",
+        "20.38.2.9 20.38.2.0/24 AzureStorage westeurope service_tags",
+        "2603:1020::7 2603:1020::7/128 AzureStorage westeurope service_tags",
+        "2603:1020::8 2603:1020::/47 AzureCloud westeurope azure_cloud",
+        "8.8.8.8 null null null null",
+    ];
+    assert_eq!(lookup("--service-tags", &after), expected);
+    let imported = path("imported.json");
+    succeed(&mut peerscope(&["prefixes", "import", "--no-builtin", "--service-tags", &after, "--output", &imported]));
+    assert_eq!(lookup("--imported", &imported), expected);
+    let compared = succeed(&mut peerscope(&["prefixes", "compare", &before, &imported, "--format", "csv"]));
+    let changed: Vec<&str> = compared.lines().skip(1).collect();
+    assert_eq!(
+        changed,
+        [
+            "20.38.1.0/24,moved,AzureStorage,westeurope,AzureCloud,westeurope",
+            "20.38.2.0/24,moved,AzureCloud,westeurope,AzureStorage,westeurope",
+            "2603:1020::7/128,moved,AzureCloud,westeurope,AzureStorage,westeurope",
+        ]
+    );
+}
+
+#[test]
+fn keys_of_azures_list_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let list = std::fs::read_to_string(checkout("samples/azure-peerings.json")).unwrap();
+    let with_key = list.replace("\"bgpSession\": {", "\"bgpSession\": { \"md5AuthenticationKey\": \"hunter2\",");
+    assert!(with_key.contains("hunter2"));
+    std::fs::write(path("list.json"), with_key).unwrap();
+    let told = succeed(&mut peerscope(&["peerings", "import", &path("list.json"), "--output", &path("inventory.json")]));
+    let kept = std::fs::read_to_string(path("inventory.json")).unwrap();
+    std::fs::write(path("peerscope.toml"), "[inventory]\npeerings = [\"list.json\"]\n").unwrap();
+    let listed = succeed(&mut peerscope(&["peerings", "list", "--format", "json", "--config", &path("peerscope.toml")]));
+    assert!(listed.lines().count() > 1);
+    for text in [told, kept, listed] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }
 
 #[test]

@@ -65,6 +65,10 @@ pub(crate) fn read_text(path: &std::path::Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::usage(format!("{}: there is no such file; check the path", path.display())),
         io::ErrorKind::InvalidData => Failure::usage(format!("{}: this is not UTF-8 text", path.display())),
+        io::ErrorKind::IsADirectory => Failure::usage(format!("{}: this is a folder; name a file", path.display())),
+        io::ErrorKind::PermissionDenied => {
+            Failure::usage(format!("{}: you may not read this file; give its reader the right to", path.display()))
+        }
         _ => Failure::failed(format!("{}: cannot be read: {error}", path.display())),
     })
 }

@@ -176,10 +176,19 @@ pub(crate) fn settle(owner: &Owner, mut ledger: Ledger) -> Ledger {
     ledger
 }
 
-/// What workers could not count as it came, in one sentence; `None` if there was nothing of the kind.
+/// What found no room, a sentence each; `None` if there was nothing of the kind.
 pub(crate) fn losses(owner: &Owner) -> Option<String> {
     let losses = owner.losses();
     let folded = losses.folded_lanes + losses.folded_cells + losses.moved_bins;
-    (folded > 0)
-        .then(|| format!("{folded} records or parts found no room and were counted as \"other\"; raise the limits of [measure]"))
+    let mut sentences = Vec::new();
+    if folded > 0 {
+        sentences.push(format!(
+            "{folded} records or parts found no room and were counted as \"other\"; raise the limits of [measure]"
+        ));
+    }
+    if owner.readings_refused() > 0 {
+        let refused = owner.readings_refused();
+        sentences.push(format!("{refused} readings of counters found no room; raise counter_readings_max of [measure]"));
+    }
+    (!sentences.is_empty()).then(|| sentences.join("\n"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::ledger::{RecordRefusal, SetSkip};
-use model::{Batch, Record, Sampling};
+use model::{Batch, Record, Sampling, TimeSource};
 
 use crate::Decoder;
 use crate::build::{self, Message, NoRecord, is_v4, record_sampling, reverse};
@@ -241,6 +241,7 @@ impl Decoder {
         counts.refuse("longer_than_timeout", u64::from(is_over_timeout));
         let ends_before_starts = std::mem::take(&mut domain.clock.ends_before_starts) + tally.ends_before_starts;
         counts.refuse("ends_before_starts", ends_before_starts);
+        counts.refuse("impossible_times", tally.impossible_times);
         counts.records += tally.records;
         counts.bytes = counts.bytes.saturating_add(tally.bytes);
         counts.packets = counts.packets.saturating_add(tally.packets);
@@ -291,6 +292,8 @@ pub(crate) struct Tally {
     output_unknown: u64,
     sampling_origins: [u64; 7],
     longest_us: i64,
+    /// Records whose own times cannot be, or whose device's clock is not used.
+    impossible_times: u64,
     ends_before_starts: u64,
     sampling: SamplingMemo,
 }
@@ -302,6 +305,7 @@ impl Tally {
         self.output_unknown += u64::from(record.output == 0);
         self.sampling_origins[record.sampling.known_origin() as usize] += 1;
         self.longest_us = self.longest_us.max(record.end_us - record.start_us);
+        self.impossible_times += u64::from(record.time_source == TimeSource::Received);
         self.add_reversed(record);
     }
 

@@ -11,6 +11,7 @@ use crate::fields::Values;
 use crate::held::Held;
 use crate::recent::mark;
 use crate::sampling::Samplers;
+use crate::sequence::Sequence;
 use crate::settings::{DecodeSettings, ExporterRules, SamplingRule};
 use crate::sflow;
 use crate::summary::Summary;
@@ -103,6 +104,25 @@ impl Decoder {
         self.reserved = exporters.into_iter().collect();
         for exporter in &mut self.exporters {
             exporter.is_reserved = self.reserved.contains(&exporter.address);
+        }
+    }
+
+    /// An IPFIX file begins: what another one told of templates, samplers and names is not of this one (RFC 5655,
+    /// section 5), and its messages are numbered anew.
+    pub fn start_file(&mut self) {
+        for exporter in self.exporters.iter_mut().filter(|exporter| exporter.address.is_unknown()) {
+            self.options_known -= exporter.options_known();
+            exporter.samplers = Samplers::default();
+            exporter.interface_names.clear();
+        }
+        for domain in &mut self.domains {
+            let exporter = &mut self.exporters[domain.exporter];
+            if exporter.address.is_unknown() {
+                let templates = std::mem::take(&mut domain.templates);
+                exporter.templates -= templates.len();
+                self.template_fields -= templates.fields();
+                domain.sequence = Sequence::default();
+            }
         }
     }
 

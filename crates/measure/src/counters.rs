@@ -81,16 +81,17 @@ impl Readings {
     pub(crate) fn add(&mut self, port: u32, is_member: bool, counters: &InterfaceCounters, most: usize) -> Option<i64> {
         let at_us = counters.at_us;
         let reading = Reading::of(counters, is_member);
-        let held = self.interfaces.entry((port, counters.interface)).or_default();
-        if let Some(same) = held.get_mut(&at_us) {
+        let key = (port, counters.interface);
+        if let Some(same) = self.interfaces.get_mut(&key).and_then(|held| held.get_mut(&at_us)) {
             // Two readings of one moment: which came first must not matter.
             *same = (*same).max(reading);
-        } else if self.count < most {
-            self.count += 1;
-            held.insert(at_us, reading);
-        } else {
+        } else if self.count >= most {
             return None;
+        } else {
+            self.count += 1;
+            self.interfaces.entry(key).or_default().insert(at_us, reading);
         }
+        let held = self.interfaces.get(&key)?;
         Some(held.range(..at_us).next_back().map_or(at_us, |(before_us, _)| *before_us))
     }
 

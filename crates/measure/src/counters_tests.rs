@@ -106,6 +106,8 @@ fn readings_are_bounded_and_forgotten() {
         all.add(0, false, &reading(7, at * 10, 0), 6);
     }
     assert_eq!(all.count, 6);
+    // One that finds no room leaves nothing behind.
+    assert_eq!((all.add(1, false, &reading(8, 0, 0), 6), all.interfaces.len()), (None, 1));
     all.forget_before(25 * SECOND_US);
     assert_eq!(all.interfaces[&(0, 7)].keys().copied().collect::<Vec<_>>(), [20, 30, 40, 50].map(|at| at * SECOND_US));
     assert_eq!(all.count, 4);

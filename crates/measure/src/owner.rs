@@ -125,6 +125,11 @@ impl Owner {
         self.state.losses
     }
 
+    /// Readings of interface counters that found no room.
+    pub fn readings_refused(&self) -> u64 {
+        self.state.readings_refused
+    }
+
     /// Windows that end by `at_us` are taken as closed: an earlier run has published them, and what of them
     /// comes now must not take their place.
     pub fn start_after(&mut self, at_us: i64) {

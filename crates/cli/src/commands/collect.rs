@@ -29,7 +29,7 @@ pub(crate) struct Collect {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Address and port to listen on, may be repeated [default: [::]:2055, [::]:4739 and [::]:6343]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listening_address)]
     listen: Vec<SocketAddr>,
     /// Interface of a mirror port to see another collector's telemetry on, may be repeated; plain, in GRE or ERSPAN.
     /// Then nothing is listened on but what --listen says
@@ -43,6 +43,11 @@ pub(crate) struct Collect {
     workers: u16,
     #[command(flatten)]
     configuration: ConfigurationArguments,
+}
+
+/// An address and port as they are written on the command line.
+fn listening_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write ADDRESS:PORT, such as 0.0.0.0:2055 or [::]:2055".to_string())
 }
 
 impl Collect {

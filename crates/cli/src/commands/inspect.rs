@@ -65,6 +65,7 @@ impl Inspect {
             }
             Ok(())
         })?;
+        note_versions(file, &decoder);
         let mut object = serde_json::Map::from_iter([("file".to_string(), json!(file.display().to_string()))]);
         let summary = serde_json::to_value(decoder.summary()).unwrap_or_default();
         object.extend(summary.as_object().cloned().unwrap_or_default());
@@ -111,7 +112,18 @@ impl Inspect {
                 write!(out, "{node}{made}")?;
             }
             Ok(())
-        })
+        })?;
+        note_versions(file, &decoder);
+        Ok(())
+    }
+}
+
+/// Says how many datagrams are of nothing that is read: nobody should take that for an empty capture.
+fn note_versions(file: &Path, decoder: &Decoder) {
+    let others = decoder.ledger().datagrams_refused(DatagramRefusal::BadVersion);
+    if others > 0 {
+        let read = "NetFlow 5, 7 and 9, IPFIX and sFlow 5 are read";
+        eprintln!("{}: {others} datagrams are of another protocol or version; {read}", file.display());
     }
 }
 

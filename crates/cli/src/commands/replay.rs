@@ -96,6 +96,7 @@ impl Replaying {
     fn file(&mut self, path: &Path, publisher: &mut Publisher) -> Result<bool, Failure> {
         let worded = |error| Failure::failed(format!("{}: {error}", path.display()));
         let mut reader = CaptureReader::open(path).map_err(worded)?;
+        self.worker.decoder().start_file();
         while let Some(datagram) = reader.next().map_err(worded)? {
             let second_us = slot_start_us(datagram.received_us, SECOND_US);
             if second_us > self.now_us && !self.hand_over(second_us, publisher) {

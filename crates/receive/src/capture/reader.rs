@@ -1,7 +1,7 @@
 //! The UDP datagrams of a capture file.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -25,7 +25,7 @@ const INTERFACES_MOST: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The file cannot be opened or read.
-    #[error("cannot be read: {0}; check that it exists and that you may read it")]
+    #[error("{}", worded(.0))]
     Unreadable(#[from] std::io::Error),
     /// It is not a capture.
     #[error("this is no capture (pcap or pcapng) and no IPFIX file; give a file written by tcpdump, tshark or the like")]
@@ -33,6 +33,15 @@ pub enum CaptureError {
     /// It is empty.
     #[error("this file is empty; a capture has at least a header")]
     Empty,
+}
+
+fn worded(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file; check the path".to_string(),
+        ErrorKind::IsADirectory => "this is a folder; name the captures in it".to_string(),
+        ErrorKind::PermissionDenied => "you may not read this file; give its reader the right to, or copy it".to_string(),
+        _ => format!("cannot be read: {error}"),
+    }
 }
 
 /// A UDP datagram of a capture.
@@ -78,6 +87,9 @@ impl CaptureNotes {
                 sentences.push(format!("{count} {text}"));
             }
         };
+        if self.datagrams == 0 {
+            say(self.not_udp, "packets are in it and none of them is of UDP; routers export over UDP");
+        }
         say(self.unknown_link_type, "packets of a link type that is not read (Ethernet, Linux cooked, raw IP and loopback are)");
         say(self.cut_off, "datagrams are cut off; capture whole packets (tcpdump -s 0)");
         say(self.fragments_incomplete, "fragmented packets are incomplete");

@@ -57,6 +57,12 @@ fn each_record_has_the_rate_of_the_sampler_that_it_names() {
 }
 
 #[test]
+fn a_sampler_that_was_not_told_of_leaves_the_rate_of_the_whole_system() {
+    let told = [(&[(48, 1), (34, 4)][..], [vec![1], words(&[2_000])].concat()), (&[(149, 4), (34, 4)][..], words(&[1, 100]))];
+    assert_eq!(rates(&told, &[(48, 1)], &[vec![1], vec![9]]), [(2_000, 1, Sampler), (100, 1, Options)]);
+}
+
+#[test]
 fn a_sampler_is_looked_for_in_its_domain_then_in_domain_0_then_anywhere() {
     let definition = set(1, &options_9(300, &[(1, 4)], &[(48, 1), (34, 4)]));
     let sampler = |rate: u32| set(300, &[words(&[1]), vec![7], words(&[rate])].concat());

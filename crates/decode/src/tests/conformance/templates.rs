@@ -78,6 +78,22 @@ fn withdrawals_are_ignored_over_udp_and_obeyed_in_a_file() {
 }
 
 #[test]
+fn what_a_file_tells_is_of_that_file() {
+    let mut collector = Collector::new();
+    let told = [set(3, &options(257, 1, &[(149, 4), (34, 4)])), set(257, &words(&[1, 100]))];
+    let whole = ipfix(7, &[&told[..], &[flow_template(256), flows(256, &[7])]].concat());
+    collector.take(&whole);
+    for (source, templates, known) in [("0.0.0.0:0", 0, false), (EXPORTER, 1, true)] {
+        assert_eq!(collector.take_from("0.0.0.0:0", &whole).len(), 1);
+        collector.decoder.start_file();
+        assert_eq!(collector.take_from(source, &ipfix(9, &[flows(256, &[8])])).len(), templates, "{source}");
+        let records = collector.take_from(source, &ipfix(10, &[flow_template(256), flows(256, &[9])]));
+        assert_eq!(records.last().unwrap().sampling.is_known(), known, "{source}");
+        collector.decoder.start_file();
+    }
+}
+
+#[test]
 fn another_definition_is_in_force_at_once_and_the_same_one_changes_nothing() {
     let mut collector = Collector::new();
     collector.take(&ipfix(0, &[flow_template(256)]));
