@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Address, Attribution, Record, Side, TagId};
+use model::{Address, Attribution, Record, Side};
 
 use crate::Table;
 
@@ -38,10 +38,9 @@ impl Attributor {
 fn side(table: &Table, address: Address, place: u32, exporter_asn: u32) -> Side {
     let (tag, origin_asn) = table.answers[place as usize];
     let asn = if origin_asn != 0 { origin_asn } else { exporter_asn };
-    if tag.is_microsoft() || exporter_asn == 0 || address.is_unknown() {
-        return Side { tag, place, asn };
-    }
-    // A list that gives the origin knows better than the exporter.
-    let is_microsoft = origin_asn == 0 && table.microsoft_asns.has(exporter_asn);
-    Side { tag: if is_microsoft { table.exporter_tag } else { TagId::NONE }, place, asn }
+    // A list that gives the origin knows better than the exporter. Not a branch each: which end is whose is
+    // hard to foresee.
+    let may_be_said = !tag.is_microsoft() & (origin_asn == 0) & table.microsoft_asns.may_have(exporter_asn);
+    let is_said = may_be_said && !address.is_unknown() && table.microsoft_asns.has(exporter_asn);
+    Side { tag: if is_said { table.exporter_tag } else { tag }, place, asn }
 }

@@ -75,8 +75,13 @@ impl AsnSet {
         set
     }
 
+    /// Whether there may be such an AS.
     #[inline]
+    pub(crate) fn may_have(&self, asn: u32) -> bool {
+        self.may_have[(asn >> 6 & 63) as usize] >> (asn & 63) & 1 != 0
+    }
+
     pub(crate) fn has(&self, asn: u32) -> bool {
-        self.may_have[(asn >> 6 & 63) as usize] >> (asn & 63) & 1 != 0 && self.asns.binary_search(&asn).is_ok()
+        asn != 0 && self.asns.binary_search(&asn).is_ok()
     }
 }

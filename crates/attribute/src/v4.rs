@@ -2,33 +2,58 @@
 
 use crate::flatten::Range;
 
-/// Marks an entry that leads to a block.
-const DEEPER: u32 = 1 << 31;
+/// Entries of a block.
 const BLOCK: usize = 256;
+/// Ranges of an entry that are listed; more of them make a block.
+const LISTED: usize = 8;
+
+/// Where a lookup goes on: a number and, in the two lowest bits, of what.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry(u32);
+
+impl Entry {
+    const PLACE: u32 = 0;
+    const LIST: u32 = 1;
+    const BLOCK: u32 = 2;
+
+    fn new(kind: u32, number: usize) -> Entry {
+        Entry((number as u32) << 2 | kind)
+    }
+}
+
+/// A few ranges within 256 addresses: a block of them would fill sixteen lines of the cache.
+struct List {
+    /// Where they begin, the first with 0; the last one is repeated.
+    starts: [u8; LISTED],
+    places: [u32; LISTED],
+}
 
 /// One read for nearly all addresses, so that no branch of a lookup is hard to foresee.
 ///
-/// Entries are places, or numbers of blocks of 256 further entries. Of the 64 MiB of the first level only
-/// what prefixes cover becomes memory: the rest stays the kernel's page of zeros.
+/// Of the 64 MiB of the first level only what prefixes cover becomes memory: the rest stays the kernel's
+/// page of zeros.
 pub(crate) struct V4Table {
-    root: Vec<u32>,
+    root: Vec<Entry>,
+    lists: Vec<List>,
     blocks: Vec<u32>,
 }
 
 impl V4Table {
     /// Builds it from disjoint ranges in order (IPv4 in mapped form).
     pub(crate) fn build(ranges: &[Range]) -> V4Table {
-        let mut table = V4Table { root: vec![0; 1 << 24], blocks: Vec::new() };
-        for (index, (first, place)) in ranges.iter().enumerate() {
-            let first = *first as u32;
-            // The next range begins one after this one ends; the last one ends with the space.
-            let last = match ranges.get(index + 1) {
-                Some((next, _)) => (*next as u32).wrapping_sub(1),
-                None => u32::MAX,
-            };
-            if *place != 0 {
-                table.fill(first, last, *place);
+        let root = vec![0_u32; 1 << 24].into_iter().map(Entry).collect();
+        let mut table = V4Table { root, lists: Vec::new(), blocks: Vec::new() };
+        let (mut rest, mut place) = (ranges, 0);
+        while let [(first, _), ..] = rest {
+            let entry = *first as u32 >> 8;
+            let (within, behind) = rest.split_at(rest.partition_point(|(start, _)| *start as u32 >> 8 == entry));
+            table.root[entry as usize] = table.entry(place, within);
+            place = within.last().map_or(place, |(_, last)| *last);
+            let next = behind.first().map_or(1 << 24, |(start, _)| *start as u32 >> 8);
+            if place != 0 {
+                table.root[entry as usize + 1..next as usize].fill(Entry::new(Entry::PLACE, place as usize));
             }
+            rest = behind;
         }
         table
     }
@@ -36,37 +61,40 @@ impl V4Table {
     /// The place of an address.
     #[inline]
     pub(crate) fn place(&self, address: u32) -> u32 {
-        let entry = self.root[(address >> 8) as usize];
-        if entry & DEEPER == 0 {
-            return entry;
-        }
-        self.blocks[((entry & !DEEPER) as usize) * BLOCK + (address & 0xff) as usize]
-    }
-
-    fn fill(&mut self, first: u32, last: u32, place: u32) {
-        let (mut from, mut to) = (first >> 8, last >> 8);
-        if first & 0xff != 0 || from == to && last & 0xff != 0xff {
-            self.fill_block(from, first & 0xff, if from == to { last & 0xff } else { 0xff }, place);
-            from += 1;
-        }
-        if from <= to && last & 0xff != 0xff {
-            self.fill_block(to, 0, last & 0xff, place);
-            to -= 1;
-        }
-        if from <= to {
-            self.root[from as usize..=to as usize].fill(place);
+        let Entry(entry) = self.root[(address >> 8) as usize];
+        let (number, low) = ((entry >> 2) as usize, address as u8);
+        match entry & 3 {
+            Entry::PLACE => number as u32,
+            Entry::LIST => {
+                let list = &self.lists[number];
+                list.places[(list.starts.iter().filter(|start| **start <= low).count() - 1) % LISTED]
+            }
+            _ => self.blocks[number * BLOCK + usize::from(low)],
         }
     }
 
-    /// Fills a part of the 256 addresses of an entry; the block is made if there is none yet.
-    fn fill_block(&mut self, entry: u32, low: u32, up: u32, place: u32) {
-        let next = self.blocks.len() / BLOCK;
-        let entry = &mut self.root[entry as usize];
-        if *entry & DEEPER == 0 {
-            let before = std::mem::replace(entry, DEEPER | next as u32);
-            self.blocks.resize(self.blocks.len() + BLOCK, before);
+    /// The entry of 256 addresses in which the ranges `within` begin, the first of them in the place `before`.
+    fn entry(&mut self, before: u32, within: &[Range]) -> Entry {
+        let first = (0, before);
+        let begins = within.first().is_some_and(|(start, _)| *start as u8 == 0);
+        let within = within.iter().map(|(start, place)| (*start as u8, *place));
+        let ranges: Vec<(u8, u32)> = (!begins).then_some(first).into_iter().chain(within).collect();
+        if let [(_, place)] = ranges[..] {
+            return Entry::new(Entry::PLACE, place as usize);
         }
-        let block = (*entry & !DEEPER) as usize * BLOCK;
-        self.blocks[block + low as usize..=block + up as usize].fill(place);
+        if ranges.len() <= LISTED {
+            let at = |place: usize| ranges[place.min(ranges.len() - 1)];
+            self.lists.push(List {
+                starts: std::array::from_fn(|place| at(place).0),
+                places: std::array::from_fn(|place| at(place).1),
+            });
+            return Entry::new(Entry::LIST, self.lists.len() - 1);
+        }
+        let number = self.blocks.len() / BLOCK;
+        self.blocks.resize(self.blocks.len() + BLOCK, 0);
+        for (start, place) in ranges {
+            self.blocks[number * BLOCK + usize::from(start)..][..BLOCK - usize::from(start)].fill(place);
+        }
+        Entry::new(Entry::BLOCK, number)
     }
 }

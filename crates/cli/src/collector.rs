@@ -36,6 +36,18 @@ const WAIT_LEAST: Duration = Duration::from_millis(1);
 /// Batches of datagrams that are not allowed which are read at the end: more than their socket holds.
 const LAST_REFUSED_BATCHES: usize = 64;
 
+/// How long a worker lets datagrams gather that come one after the other faster than that: a wake-up and a
+/// system call for each would cost more than all that is done with it.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// No pause is longer than the receive buffer lasts four times over, at a datagram each microsecond of which
+/// the kernel takes so many bytes; a shorter one than this is not worth it.
+const BUFFERED_DATAGRAM_BYTES: u64 = 4_096;
+const PAUSE_LEAST: Duration = Duration::from_micros(200);
+
+/// Datagrams at once from which on more are likely to wait.
+const FULL_BATCH: usize = 64;
+
 /// How long workers are waited for that take a configuration in: they may be stopping.
 const HAND_IN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -151,6 +163,16 @@ impl Inputs {
             Inputs::Sockets(sockets) => sockets.receivers.iter().map(Receiver::kernel_drops).sum(),
             Inputs::Tap(tap) => tap.kernel_drops(),
         }
+    }
+
+    /// How long it may be left alone while datagrams come; zero where the kernel granted too little buffer.
+    fn pause(&self) -> Duration {
+        let granted = match self {
+            Inputs::Sockets(sockets) => sockets.receivers.iter().map(Receiver::buffer_granted).min().unwrap_or(0),
+            Inputs::Tap(tap) => tap.buffer_granted(),
+        };
+        let pause = PAUSE.min(Duration::from_micros(granted as u64 / BUFFERED_DATAGRAM_BYTES / 4));
+        if pause < PAUSE_LEAST { Duration::ZERO } else { pause }
     }
 
     /// Takes in what waits, of each socket a batch in turn, so that a busy one starves nobody.
@@ -392,17 +414,19 @@ impl Running {
     fn receive_until(mut self, stop: &AtomicBool) {
         let clock = self.clock;
         let (every, idle) = (clock.on_the_wall(REPORT_EVERY_US), clock.on_the_wall(IDLE_REPORT_US));
+        let (pause, mut last_came) = (self.inputs.pause(), Instant::now());
         let (mut reported, mut told_seen, mut has_news) = (Instant::now(), Instant::now(), false);
         loop {
             let is_stopping = stop.load(Ordering::Relaxed);
             let came = self.inputs.receive_once(&mut self.worker, clock);
             has_news |= came > 0;
             let is_last = came == 0 && is_stopping;
-            let wait = if has_news { every } else { idle }.saturating_sub(reported.elapsed());
+            let now = Instant::now();
+            let wait = if has_news { every } else { idle }.saturating_sub(now - reported);
             let mut reloads = self.reloads;
             let reloaded = self.reload.since(&mut reloads);
             if is_last || reloaded.is_some() || wait.is_zero() && !self.outbox.is_full() {
-                (reported, has_news) = (Instant::now(), false);
+                (reported, has_news) = (now, false);
                 let is_seen_due = is_last || reloaded.is_some() || told_seen.elapsed() >= SEEN_EVERY;
                 told_seen = if is_seen_due { reported } else { told_seen };
                 self.report(is_seen_due, is_last);
@@ -418,6 +442,8 @@ impl Running {
             }
             if came == 0 {
                 self.inputs.wait(WAIT.min(wait.max(WAIT_LEAST)));
+            } else if came < FULL_BATCH && now - std::mem::replace(&mut last_came, now) < 2 * pause {
+                thread::sleep(pause);
             }
         }
     }

@@ -149,7 +149,7 @@ impl Worker {
     }
 
     /// What it has seen, for `peerings check`.
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&mut self) -> Seen {
         let mut seen = self.resolver.seen();
         seen.refused = self.refused.seen();
         seen.join(self.seen_before.clone());

@@ -122,8 +122,7 @@ pub(crate) fn is_v4(slots: SlotSet, values: &Values) -> bool {
 
 #[inline]
 pub(crate) fn mac(bits: u64) -> Mac {
-    let [_, _, a, b, c, d, e, f] = bits.to_be_bytes();
-    Mac([a, b, c, d, e, f])
+    Mac((bits << 16).to_be_bytes().first_chunk().copied().unwrap_or_default())
 }
 
 fn interfaces(values: &Values, record: &mut Record) {
@@ -247,7 +246,8 @@ fn uptimes(slots: SlotSet, values: &Values, message: &Message, clock: &mut Clock
 /// A time given as uptime, by a header that gives both; right across the wrap after 49.7 days.
 #[inline]
 pub(crate) fn by_uptime(export_us: i64, uptime_ms: u32, at_ms: u32) -> i64 {
-    export_us.saturating_sub(i64::from(uptime_ms.wrapping_sub(at_ms) as i32) * 1_000)
+    // Headers give seconds in 32 bits: neither is near the ends of 64.
+    export_us - i64::from(uptime_ms.wrapping_sub(at_ms) as i32) * 1_000
 }
 
 /// NTP's 32 bits of seconds since 1900 and 32 bits of fraction (RFC 7011, section 6.1.9).

@@ -110,6 +110,7 @@ impl Correction {
     /// Event times of a record from its device times.
     ///
     /// Times that cannot be (after the reception, or older than records get) become that of reception.
+    #[inline]
     pub(crate) fn event(&self, start_us: i64, end_us: i64, source: TimeSource) -> (i64, i64, TimeSource) {
         let end = end_us.saturating_add(self.offset_us);
         let start = start_us.saturating_add(self.offset_us).min(end);

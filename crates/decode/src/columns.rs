@@ -1,19 +1,24 @@
 //! The common case of a template: records of fixed length, each value in one element.
 //!
-//! Such a set is read column by column: the loop over its records stands inside, so that what a field
-//! is and where it lies is asked once a set and not once a record. Anything that needs a choice between
+//! Where each value of a record lies is asked once a template: every field of a [`Record`] has a place
+//! there, that of an element which the template lacks reads as 0. So a record is made without a branch
+//! that its bytes decide, and written once. Anything that needs a choice between
 //! elements (totals for deltas, physical for logical interfaces, biflows, packet sections, firewall
 //! events, rates in the record) is left to the general way of [`crate::plan`] and [`crate::build`].
 
 use model::{Address, Metering, Record, TimeSource};
 
-use crate::build::{self, Message, NoRecord};
+use crate::build::{self, Message};
 use crate::fields::{Slot, SlotSet};
 
-/// Bytes that a load reads at once.
-const WORD_BYTES: usize = 8;
+/// The bytes from the start of a record on: those of the longest one that is read so, and of a word behind
+/// it. As no place in it needs a check, a value costs six instructions.
+pub(crate) const WINDOW: usize = RECORD_MOST + 8;
 
-/// What a template may have to be read by columns, beside what nothing is read from.
+/// Bytes of the longest record.
+const RECORD_MOST: usize = 256;
+
+/// What a template may have to be read so, beside what nothing is read from.
 const PLAIN: SlotSet = SlotSet::of(&[
     Slot::Bytes,
     Slot::Packets,
@@ -70,36 +75,76 @@ const V6: SlotSet = SlotSet::of(&[
     Slot::SourceMask6,
     Slot::DestinationMask6,
 ]);
+const MORE: SlotSet = SlotSet::of(&[Slot::Vlan, Slot::SourceMac, Slot::DestinationMac, Slot::ForwardingStatus]);
 const UPTIMES: SlotSet = SlotSet::of(&[Slot::FirstUptime, Slot::LastUptime]);
 const MILLISECONDS: SlotSet = SlotSet::of(&[Slot::StartMs, Slot::EndMs]);
 
-/// A value in a record: a word that holds it, and which of its bits.
+/// A value of up to 32 bits: where its word begins, and the bits of it that stand behind the value.
 #[derive(Clone, Copy, Debug)]
-struct Column {
-    slot: Slot,
-    /// Offset of the word in the record.
-    at: usize,
+struct Narrow {
+    at: u8,
+    /// 32 where the template has no such element.
     shift: u8,
+}
+
+impl Default for Narrow {
+    fn default() -> Narrow {
+        Narrow { at: 0, shift: 32 }
+    }
+}
+
+/// A value of up to 64 bits.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wide {
+    at: u8,
+    shift: u8,
+    /// 0 where the template has no such element.
     mask: u64,
 }
 
 /// Device times of records, before they are corrected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Times {
     /// Elements 21 and 22, by the header's uptime.
     Uptimes,
     /// Elements 152 and 153.
+    #[default]
     Milliseconds,
 }
 
 /// How the records of a plain template are read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
-    columns: Vec<Column>,
+    /// Source, destination, next hop, BGP next hop of IPv4.
+    addresses_v4: [Narrow; 4],
+    /// The same of IPv6, in halves.
+    addresses_v6: [[Wide; 2]; 4],
+    bytes: Wide,
+    packets: Wide,
+    start: Wide,
+    end: Wide,
+    input: Narrow,
+    output: Narrow,
+    source_asn: Narrow,
+    destination_asn: Narrow,
+    source_port: Narrow,
+    destination_port: Narrow,
+    vlan: Narrow,
+    source_mac: Wide,
+    destination_mac: Wide,
+    source_mask: Narrow,
+    destination_mask: Narrow,
+    protocol: Narrow,
+    tcp_flags: Narrow,
+    direction: Narrow,
+    forwarding_status: Narrow,
+    sampler: Wide,
+    is_v4: bool,
+    has_direction: bool,
+    has_sampler: bool,
+    /// It has what few templates have: VLAN, Ethernet addresses, forwarding status.
+    has_more: bool,
     times: Times,
-    /// The element that names the sampler.
-    sampler: Option<Column>,
-    record_bytes: usize,
 }
 
 impl Columns {
@@ -121,20 +166,73 @@ impl Columns {
             _ => return None,
         };
         let has_one_sampler = !(slots.has(Slot::SamplerId) && slots.has(Slot::SelectorId));
-        if !slots.is_within(PLAIN) || !is_one_family || !has_ends || !has_one_sampler || record_bytes < WORD_BYTES {
+        if !slots.is_within(PLAIN) || !is_one_family || !has_ends || !has_one_sampler || record_bytes > RECORD_MOST {
             return None;
         }
-        let mut columns = Vec::new();
-        let mut sampler = None;
+        let (is_v4, has_direction) = (slots.has_any(V4), slots.has(Slot::Direction));
+        let has_sampler = slots.has(Slot::SamplerId) || slots.has(Slot::SelectorId);
+        let mut columns =
+            Columns { is_v4, has_direction, has_sampler, has_more: slots.has_any(MORE), times, ..Columns::default() };
         for (at, length, slot) in loads {
-            let column = Column::new(at, length, slot, record_bytes)?;
-            match slot {
-                Slot::SamplerId | Slot::SelectorId => sampler = Some(column),
-                Slot::IpVersion => {}
-                _ => columns.push(column),
-            }
+            columns.add(u8::try_from(at).ok()?, length, slot)?;
         }
-        Some(Columns { columns, times, sampler, record_bytes })
+        Some(columns)
+    }
+
+    /// Notes where a value is; `None` if it is longer than what it is taken for.
+    fn add(&mut self, at: u8, length: usize, slot: Slot) -> Option<()> {
+        if let Some(column) = self.wide(slot) {
+            *column = Wide { at, shift: (64 - 8 * length.clamp(1, 8)) as u8, mask: u64::MAX };
+        } else if let Some(column) = self.narrow(slot) {
+            *column = Narrow { at, shift: 32 - u8::try_from(8 * length).ok().filter(|bits| (8..=32).contains(bits))? };
+        }
+        Some(())
+    }
+
+    fn wide(&mut self, slot: Slot) -> Option<&mut Wide> {
+        let [source, destination, next_hop, bgp_next_hop] = &mut self.addresses_v6;
+        Some(match slot {
+            Slot::SourceHigh => &mut source[0],
+            Slot::SourceLow => &mut source[1],
+            Slot::DestinationHigh => &mut destination[0],
+            Slot::DestinationLow => &mut destination[1],
+            Slot::NextHopHigh => &mut next_hop[0],
+            Slot::NextHopLow => &mut next_hop[1],
+            Slot::BgpNextHopHigh => &mut bgp_next_hop[0],
+            Slot::BgpNextHopLow => &mut bgp_next_hop[1],
+            Slot::Bytes => &mut self.bytes,
+            Slot::Packets => &mut self.packets,
+            Slot::FirstUptime | Slot::StartMs => &mut self.start,
+            Slot::LastUptime | Slot::EndMs => &mut self.end,
+            Slot::SourceMac => &mut self.source_mac,
+            Slot::DestinationMac => &mut self.destination_mac,
+            Slot::SamplerId | Slot::SelectorId => &mut self.sampler,
+            _ => return None,
+        })
+    }
+
+    fn narrow(&mut self, slot: Slot) -> Option<&mut Narrow> {
+        let [source, destination, next_hop, bgp_next_hop] = &mut self.addresses_v4;
+        Some(match slot {
+            Slot::Source4 => source,
+            Slot::Destination4 => destination,
+            Slot::NextHop4 => next_hop,
+            Slot::BgpNextHop4 => bgp_next_hop,
+            Slot::Input => &mut self.input,
+            Slot::Output => &mut self.output,
+            Slot::SourceAsn => &mut self.source_asn,
+            Slot::DestinationAsn => &mut self.destination_asn,
+            Slot::SourcePort => &mut self.source_port,
+            Slot::DestinationPort => &mut self.destination_port,
+            Slot::Vlan => &mut self.vlan,
+            Slot::SourceMask4 | Slot::SourceMask6 => &mut self.source_mask,
+            Slot::DestinationMask4 | Slot::DestinationMask6 => &mut self.destination_mask,
+            Slot::Protocol => &mut self.protocol,
+            Slot::TcpFlags => &mut self.tcp_flags,
+            Slot::Direction => &mut self.direction,
+            Slot::ForwardingStatus => &mut self.forwarding_status,
+            _ => return None,
+        })
     }
 
     /// Whether its records can be read in a message of this kind.
@@ -142,148 +240,96 @@ impl Columns {
         self.times == Times::Milliseconds || message.uptime_ms.is_some()
     }
 
-    /// Reads the values of as many records as there are; their times are the device's, raw.
-    pub(crate) fn read(&self, body: &[u8], records: &mut [Record]) {
-        for column in &self.columns {
-            column.read(body, self.record_bytes, records);
-        }
-    }
-
-    /// The number that names the sampler of the record that starts there.
+    /// The number that names the sampler of a record.
     #[inline]
-    pub(crate) fn sampler(&self, record: &[u8]) -> Option<u64> {
-        Some(self.sampler?.value(record))
+    pub(crate) fn sampler(&self, bytes: &[u8; WINDOW]) -> Option<u64> {
+        self.has_sampler.then(|| self.sampler.value(bytes))
     }
 
-    /// Checks a record that was read, and puts its times right; counts it if it ends before it starts.
-    #[inline]
-    pub(crate) fn finish(
-        &self,
-        message: &Message,
-        packet_bytes_most: u64,
-        record: &mut Record,
-        ends_before_starts: &mut u64,
-    ) -> Result<(), NoRecord> {
-        build::plausible(record, packet_bytes_most)?;
-        let (start, end, source) = match (self.times, message.uptime_ms) {
-            (Times::Uptimes, Some(uptime_ms)) if record.start_us | record.end_us != 0 => {
-                let (first, last) = build::both(record.start_us, record.end_us);
-                let [start, end] = [first, last].map(|at| build::by_uptime(message.export_us, uptime_ms, at as u32));
-                (start, end, TimeSource::Uptime)
-            }
-            (Times::Milliseconds, _) if record.start_us | record.end_us != 0 => {
-                let (start, end) = build::both(record.start_us, record.end_us);
-                (start.saturating_mul(1_000), end.saturating_mul(1_000), TimeSource::Milliseconds)
-            }
-            _ => (message.export_us, message.export_us, TimeSource::Export),
-        };
-        *ends_before_starts += u64::from(end < start);
-        (record.start_us, record.end_us, record.time_source) = message.correction.event(start, end, source);
-        Ok(())
-    }
-}
-
-/// Calls a closure for each record with the value of a column.
-macro_rules! each {
-    ($column:expr, $body:expr, $stride:expr, $records:expr, |$record:ident, $value:ident| $set:expr) => {
-        for ($record, bytes) in $records.iter_mut().zip($body.chunks_exact($stride)) {
-            let $value = $column.value(bytes);
-            $set;
+    /// Reads a record in place: what it does not set stays as it is. Says whether the record ends before it starts.
+    ///
+    /// A function of its own: where it is part of the loop over a set, all columns are copied to the stack first.
+    #[inline(never)]
+    pub(crate) fn read(&self, bytes: &[u8; WINDOW], message: &Message, record: &mut Record) -> bool {
+        [record.source, record.destination, record.next_hop, record.bgp_next_hop] = self.addresses(bytes);
+        record.bytes = self.bytes.value(bytes);
+        record.packets = self.packets.value(bytes);
+        record.input = build::interface(self.input.value(bytes).into());
+        record.output = build::interface(self.output.value(bytes).into());
+        record.source_asn = self.source_asn.value(bytes);
+        record.destination_asn = self.destination_asn.value(bytes);
+        record.source_port = self.source_port.value(bytes) as u16;
+        record.destination_port = self.destination_port.value(bytes) as u16;
+        record.source_mask = self.source_mask.value(bytes) as u8;
+        record.destination_mask = self.destination_mask.value(bytes) as u8;
+        record.protocol = self.protocol.value(bytes) as u8;
+        record.tcp_flags = self.tcp_flags.value(bytes) as u8;
+        record.metering = self.metering(bytes);
+        if self.has_more {
+            record.vlan = self.vlan.value(bytes) as u16 & 0x0fff;
+            record.source_mac = build::mac(self.source_mac.value(bytes));
+            record.destination_mac = build::mac(self.destination_mac.value(bytes));
+            record.is_dropped = build::is_dropped(self.forwarding_status.value(bytes) as u8);
         }
-    };
-}
+        let (start_us, end_us, source) = self.times(bytes, message);
+        (record.start_us, record.end_us, record.time_source) = message.correction.event(start_us, end_us, source);
+        end_us < start_us
+    }
 
-impl Column {
-    /// A word within the record that holds the value: it may begin before it.
-    fn new(at: usize, length: usize, slot: Slot, record_bytes: usize) -> Option<Column> {
-        let length = length.clamp(1, WORD_BYTES);
-        let mask = u64::MAX >> (64 - 8 * length);
-        let start = at.min(record_bytes.checked_sub(WORD_BYTES)?);
-        let behind = (start + WORD_BYTES).checked_sub(at + length)?;
-        Some(Column { slot, at: start, shift: (behind * 8) as u8, mask })
+    /// Source, destination, next hop, BGP next hop.
+    #[inline]
+    fn addresses(&self, bytes: &[u8; WINDOW]) -> [Address; 4] {
+        if self.is_v4 {
+            let [source, destination, next_hop, bgp_next_hop] = self.addresses_v4.map(|column| column.value(bytes));
+            let hop = |bits: u32| if bits == 0 { Address::UNKNOWN } else { Address::from_v4_bits(bits) };
+            return [Address::from_v4_bits(source), Address::from_v4_bits(destination), hop(next_hop), hop(bgp_next_hop)];
+        }
+        let wide = |[high, low]: [Wide; 2]| u128::from(high.value(bytes)) << 64 | u128::from(low.value(bytes));
+        self.addresses_v6.map(|halves| Address::from_bits(wide(halves)))
     }
 
     #[inline]
-    fn value(&self, record: &[u8]) -> u64 {
-        let word = record.get(self.at..).and_then(|bytes| bytes.first_chunk::<WORD_BYTES>());
-        word.map_or(0, |word| u64::from_be_bytes(*word) >> self.shift & self.mask)
-    }
-
-    fn read(&self, body: &[u8], stride: usize, records: &mut [Record]) {
-        // A copy on the stack: what is written to the records cannot change it.
-        let column = *self;
-        match column.slot {
-            Slot::Bytes => each!(column, body, stride, records, |record, value| record.bytes = value),
-            Slot::Packets => each!(column, body, stride, records, |record, value| record.packets = value),
-            Slot::Input => each!(column, body, stride, records, |record, value| record.input = build::interface(value)),
-            Slot::Output => each!(column, body, stride, records, |record, value| record.output = build::interface(value)),
-            Slot::SourcePort => each!(column, body, stride, records, |record, value| record.source_port = value as u16),
-            Slot::DestinationPort => each!(column, body, stride, records, |record, value| record.destination_port = value as u16),
-            Slot::Protocol => each!(column, body, stride, records, |record, value| record.protocol = value as u8),
-            Slot::TcpFlags => each!(column, body, stride, records, |record, value| record.tcp_flags = value as u8),
-            Slot::SourceAsn => each!(column, body, stride, records, |record, value| record.source_asn = value as u32),
-            Slot::DestinationAsn => each!(column, body, stride, records, |record, value| record.destination_asn = value as u32),
-            Slot::Vlan => each!(column, body, stride, records, |record, value| record.vlan = value as u16 & 0x0fff),
-            Slot::SourceMac => each!(column, body, stride, records, |record, value| record.source_mac = build::mac(value)),
-            Slot::DestinationMac => {
-                each!(column, body, stride, records, |record, value| record.destination_mac = build::mac(value))
-            }
-            Slot::Direction => each!(column, body, stride, records, |record, value| record.metering = metering(value)),
-            Slot::ForwardingStatus => {
-                each!(column, body, stride, records, |record, value| { record.is_dropped = build::is_dropped(value as u8) })
-            }
-            Slot::FirstUptime | Slot::StartMs => {
-                each!(column, body, stride, records, |record, value| record.start_us = value as i64)
-            }
-            Slot::LastUptime | Slot::EndMs => each!(column, body, stride, records, |record, value| record.end_us = value as i64),
-            _ => column.read_address(body, stride, records),
+    fn metering(&self, bytes: &[u8; WINDOW]) -> Metering {
+        match self.direction.value(bytes) {
+            0 if self.has_direction => Metering::Ingress,
+            1 => Metering::Egress,
+            _ => Metering::Unstated,
         }
     }
 
-    /// Addresses and what belongs to them. The first half of a wide one stands before the second.
-    fn read_address(self, body: &[u8], stride: usize, records: &mut [Record]) {
-        let column = self;
-        let narrow = |value: u64| Address::from_v4_bits(value as u32);
-        let high = |value: u64| Address::from_bits(u128::from(value) << 64);
-        let low = |address: Address, value: u64| Address::from_bits(address.bits() | u128::from(value));
-        match column.slot {
-            Slot::Source4 => each!(column, body, stride, records, |record, value| record.source = narrow(value)),
-            Slot::Destination4 => each!(column, body, stride, records, |record, value| record.destination = narrow(value)),
-            Slot::NextHop4 => each!(column, body, stride, records, |record, value| {
-                record.next_hop = if value == 0 { Address::UNKNOWN } else { narrow(value) }
-            }),
-            Slot::BgpNextHop4 => each!(column, body, stride, records, |record, value| {
-                record.bgp_next_hop = if value == 0 { Address::UNKNOWN } else { narrow(value) }
-            }),
-            Slot::SourceHigh => each!(column, body, stride, records, |record, value| record.source = high(value)),
-            Slot::SourceLow => each!(column, body, stride, records, |record, value| record.source = low(record.source, value)),
-            Slot::DestinationHigh => each!(column, body, stride, records, |record, value| record.destination = high(value)),
-            Slot::DestinationLow => {
-                each!(column, body, stride, records, |record, value| { record.destination = low(record.destination, value) })
+    /// Device times of a record's first and last packet.
+    #[inline]
+    fn times(&self, bytes: &[u8; WINDOW], message: &Message) -> (i64, i64, TimeSource) {
+        let (start, end) = (self.start.value(bytes) as i64, self.end.value(bytes) as i64);
+        if start | end == 0 {
+            return (message.export_us, message.export_us, TimeSource::Export);
+        }
+        let (start, end) = build::both(start, end);
+        match self.times {
+            Times::Uptimes => {
+                let at = |uptime: i64| build::by_uptime(message.export_us, message.uptime_ms.unwrap_or(0), uptime as u32);
+                (at(start), at(end), TimeSource::Uptime)
             }
-            Slot::NextHopHigh => each!(column, body, stride, records, |record, value| record.next_hop = high(value)),
-            Slot::NextHopLow => {
-                each!(column, body, stride, records, |record, value| record.next_hop = low(record.next_hop, value))
-            }
-            Slot::BgpNextHopHigh => each!(column, body, stride, records, |record, value| record.bgp_next_hop = high(value)),
-            Slot::BgpNextHopLow => {
-                each!(column, body, stride, records, |record, value| { record.bgp_next_hop = low(record.bgp_next_hop, value) })
-            }
-            Slot::SourceMask4 | Slot::SourceMask6 => {
-                each!(column, body, stride, records, |record, value| record.source_mask = value as u8);
-            }
-            Slot::DestinationMask4 | Slot::DestinationMask6 => {
-                each!(column, body, stride, records, |record, value| record.destination_mask = value as u8);
-            }
-            _ => {}
+            Times::Milliseconds => (start.saturating_mul(1_000), end.saturating_mul(1_000), TimeSource::Milliseconds),
         }
     }
 }
 
-fn metering(value: u64) -> Metering {
-    match value {
-        0 => Metering::Ingress,
-        1 => Metering::Egress,
-        _ => Metering::Unstated,
+impl Narrow {
+    #[inline]
+    fn value(self, bytes: &[u8; WINDOW]) -> u32 {
+        let at = usize::from(self.at);
+        let word = bytes[at..at + 4].first_chunk().map_or(0, |word| u32::from_be_bytes(*word));
+        // In 64 bits, for of 32 all may be shifted out.
+        (u64::from(word) >> (self.shift & 63)) as u32
+    }
+}
+
+impl Wide {
+    #[inline]
+    fn value(self, bytes: &[u8; WINDOW]) -> u64 {
+        let at = usize::from(self.at);
+        let word = bytes[at..at + 8].first_chunk().map_or(0, |word| u64::from_be_bytes(*word));
+        word >> (self.shift & 63) & self.mask
     }
 }

@@ -7,7 +7,7 @@ use model::{Batch, Record, Sampling, TimeSource};
 
 use crate::Decoder;
 use crate::build::{self, Message, NoRecord, is_v4, record_sampling, reverse};
-use crate::columns::Columns;
+use crate::columns::{Columns, WINDOW};
 use crate::fields::{Slot, SlotSet, Values};
 use crate::held::HeldSet;
 use crate::plan::{Plan, Texts};
@@ -137,7 +137,7 @@ impl Decoder {
         outcome
     }
 
-    /// The records of a plain template, column by column.
+    /// The records of a plain template.
     fn plain_records(
         &mut self,
         set: &Set<'_>,
@@ -154,26 +154,33 @@ impl Decoder {
         *budget -= count;
         let domain = &self.domains[set.domain];
         let exporter = &self.exporters[domain.exporter];
+        let (mut tally, mut has_refused) = (Tally::default(), false);
+        // Windows of the last records would reach beyond the set: those are read from a copy.
+        let near = if body.len() < WINDOW { 0 } else { count.min((body.len() - WINDOW) / stride + 1) };
+        let last = &body[near * stride..count * stride];
+        self.last_records.resize((last.len() + WINDOW).max(self.last_records.len()), 0);
+        self.last_records[..last.len()].copy_from_slice(last);
         let blank = Record { exporter: exporter.id, domain: domain.number, ..Record::default() };
         batch.records.resize(first + count, blank);
-        columns.read(body, &mut batch.records[first..]);
-        let (mut tally, mut refused, mut kept) = (Tally::default(), Vec::new(), first);
-        for (place, bytes) in (first..first + count).zip(body.chunks_exact(stride)) {
-            let record = &mut batch.records[place];
-            if let Err(reason) = columns.finish(message, self.settings.packet_bytes, record, &mut tally.ends_before_starts) {
-                refused.push(reason);
-                continue;
+        let (near_records, last_records) = batch.records[first..].split_at_mut(near);
+        for (bytes, records) in [(body, near_records), (&self.last_records, last_records)] {
+            for (place, record) in records.iter_mut().enumerate() {
+                let Some(bytes) = bytes[place * stride..].first_chunk() else { break };
+                let is_reversed = columns.read(bytes, message, record);
+                // Refused ones are rare: they are taken out afterwards.
+                if build::plausible(record, self.settings.packet_bytes).is_err() {
+                    has_refused = true;
+                    continue;
+                }
+                tally.ends_before_starts += u64::from(is_reversed);
+                let stated = tally.sampling.find(set.id, columns.sampler(bytes), &exporter.samplers, record);
+                record.sampling = exporter.rules.apply(record, stated);
+                tally.add(record);
             }
-            let stated = tally.sampling.find(set.id, columns.sampler(bytes), &exporter.samplers, record);
-            record.sampling = exporter.rules.apply(record, stated);
-            tally.add(record);
-            if kept < place {
-                batch.records.swap(kept, place);
-            }
-            kept += 1;
         }
-        batch.records.truncate(kept);
-        refused.into_iter().for_each(|reason| self.refuse_record(set.domain, reason));
+        if has_refused {
+            self.refuse_records(set.domain, first, batch);
+        }
         self.settle(set.domain, &tally, message.received_us);
         let counts = &mut self.domains[set.domain].counts;
         if is_over {
@@ -182,6 +189,22 @@ impl Decoder {
             counts.refuse("nonzero_padding", 1);
         }
         SetOutcome { records: count as u32, is_undecodable: is_over }
+    }
+
+    /// Takes out the records from `first` on that are none of traffic.
+    #[cold]
+    fn refuse_records(&mut self, domain: usize, first: usize, batch: &mut Batch) {
+        let mut kept = first;
+        for place in first..batch.records.len() {
+            match build::plausible(&batch.records[place], self.settings.packet_bytes) {
+                Err(reason) => self.refuse_record(domain, reason),
+                Ok(()) => {
+                    batch.records.swap(kept, place);
+                    kept += 1;
+                }
+            }
+        }
+        batch.records.truncate(kept);
     }
 
     /// Makes a record in place, at the end of the batch; one that is refused is taken off again.
@@ -328,25 +351,27 @@ impl SamplingMemo {
     /// which it names, else of its scope.
     #[inline]
     fn find(&mut self, template: u16, sampler: Option<u64>, samplers: &Samplers, record: &Record) -> Sampling {
+        match (self.by_id, sampler) {
+            (Some((of, found)), Some(id)) if of == id && found.is_known() => found,
+            _ => self.look_up(template, sampler, samplers, record),
+        }
+    }
+
+    fn look_up(&mut self, template: u16, sampler: Option<u64>, samplers: &Samplers, record: &Record) -> Sampling {
         if samplers.is_empty() {
             return Sampling::default();
         }
         if let Some(id) = sampler {
-            let found = match self.by_id {
-                Some((of, found)) if of == id => found,
-                _ => samplers.by_id(record.domain, id),
-            };
+            let found = samplers.by_id(record.domain, id);
             self.by_id = Some((id, found));
             if found.is_known() {
                 return found;
             }
         }
         let interfaces = [record.input, record.output];
-        let found = match self.by_scope {
+        match self.by_scope {
             Some((of, found)) if of == interfaces => found,
-            _ => samplers.by_scope(record.domain, template, record.input, record.output),
-        };
-        self.by_scope = Some((interfaces, found));
-        found
+            _ => self.by_scope.insert((interfaces, samplers.by_scope(record.domain, template, record.input, record.output))).1,
+        }
     }
 }

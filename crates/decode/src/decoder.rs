@@ -35,6 +35,8 @@ pub struct Decoder {
     pub(crate) records_left: usize,
     /// Where plans load values: all 0 between two sets.
     pub(crate) values: Option<Box<Values>>,
+    /// Where the last records of a set are read, with room behind them.
+    pub(crate) last_records: Vec<u8>,
     pub(crate) ledger: Ledger,
     pub(crate) summary: Summary,
     /// In a summary nothing is held back, what has no template yet counts as such, and copies count too.
@@ -57,6 +59,7 @@ impl Decoder {
             held: Held::default(),
             records_left: 0,
             values: None,
+            last_records: Vec::new(),
             ledger: Ledger::default(),
             summary: Summary::default(),
             is_summary: false,

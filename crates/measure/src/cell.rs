@@ -44,8 +44,17 @@ const NO_PREFIX: (Address, u8, u32) = (Address::UNKNOWN, 0, 0);
 const SLOTS_LEAST: usize = 1_024;
 
 /// What a cell counts: lane and place, AS and window, tag, end and IP version, in three words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Eq)]
 pub(crate) struct CellKey([u64; 3]);
+
+impl PartialEq for CellKey {
+    /// Word by word: read by pairs, words that were just written would be waited for.
+    #[inline]
+    fn eq(&self, other: &CellKey) -> bool {
+        let ([a, b, c], [d, e, f]) = (self.0, other.0);
+        (a ^ d) | (b ^ e) | (c ^ f) == 0
+    }
+}
 
 impl CellKey {
     /// `place` is that in the attribution tables, or with [`BY_MASK`] a prefix by the exporter's mask
@@ -57,12 +66,10 @@ impl CellKey {
         CellKey([both(lane, place), both(asn, 0), both(tag, (end as u32) << 8 | u32::from(ip_version))])
     }
 
-    /// The same in the window that starts then.
+    /// The same in a window of that number.
     #[inline]
-    fn in_window(mut self, window_us: i64) -> CellKey {
-        let number = window_us.div_euclid(DETAIL_WINDOW_US).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-        self.0[1] = self.0[1] >> 32 << 32 | u64::from(number as u32);
-        self
+    fn in_window(self, window: u32) -> CellKey {
+        CellKey([self.0[0], self.0[1] >> 32 << 32 | u64::from(window), self.0[2]])
     }
 
     /// Number of the lane.
@@ -110,8 +117,14 @@ impl CellKey {
     }
 
     fn other(self) -> CellKey {
-        CellKey::new(self.lane(), OTHER, 0, 0, self.end(), 0).in_window(self.window_us())
+        CellKey::new(self.lane(), OTHER, 0, 0, self.end(), 0).in_window(window_number(self.window_us()))
     }
+}
+
+/// The number of the detail window that starts then.
+#[inline]
+fn window_number(window_us: i64) -> u32 {
+    window_us.div_euclid(DETAIL_WINDOW_US).clamp(i32::MIN.into(), i32::MAX.into()) as i32 as u32
 }
 
 /// Numbers that nobody outside can know, so that nobody can choose keys that meet in the table.
@@ -147,8 +160,6 @@ impl Seeds {
 #[repr(align(64))]
 struct Cell {
     key: CellKey,
-    /// `u32::MAX` where there is none.
-    number: u32,
     records: u32,
     bytes: u64,
     packets: u64,
@@ -157,12 +168,8 @@ struct Cell {
 }
 
 impl Cell {
-    const NONE: Cell =
-        Cell { key: CellKey([0; 3]), number: u32::MAX, records: 0, bytes: 0, packets: 0, squares: 0, spread_squares: 0 };
-
-    #[inline]
-    fn is_none(&self) -> bool {
-        self.number == u32::MAX
+    fn new(key: CellKey) -> Cell {
+        Cell { key, records: 0, bytes: 0, packets: 0, squares: 0, spread_squares: 0 }
     }
 
     #[inline]
@@ -181,7 +188,7 @@ impl Cell {
         if is_over | is_over_packets | is_over_records | is_over_squares | is_over_spread {
             return false;
         }
-        *self = Cell { key: self.key, number: self.number, records, bytes, packets, squares, spread_squares };
+        *self = Cell { key: self.key, records, bytes, packets, squares, spread_squares };
         true
     }
 
@@ -194,17 +201,18 @@ impl Cell {
             squares: self.squares.into(),
             spread_squares: self.spread_squares.into(),
         };
-        *self = Cell { key: self.key, number: self.number, ..Cell::NONE };
+        *self = Cell::new(self.key);
         sums
     }
 }
 
-/// The cells of a worker, bounded: a table of open addresses, a cell a line of the cache.
+/// The cells of a worker, bounded: close together by their numbers, a line of the cache each, and found by a
+/// table of open addresses.
 pub(crate) struct Cells {
+    cells: Vec<Cell>,
     /// A power of two of them, half of them empty at least.
-    slots: Vec<Cell>,
-    len: usize,
-    /// Slots in which something was counted since the last report.
+    slots: Vec<Slot>,
+    /// Cells in which something was counted since the last report.
     touched: Vec<u32>,
     opened: Vec<OpenedCell>,
     /// What is too large for the numbers of a cell.
@@ -216,6 +224,8 @@ pub(crate) struct Cells {
     seeds: Seeds,
     /// Additions that wait: done together, so that the processor overlaps their waits for memory.
     waiting: Vec<Waiting>,
+    /// Hashes of their keys.
+    hashes: Vec<[u64; 2]>,
     /// A sum of no meaning: without it the reading ahead would be left out.
     read_ahead: u32,
     first_window_us: Option<i64>,
@@ -225,10 +235,31 @@ pub(crate) struct Cells {
     pub(crate) folded: u64,
 }
 
+/// A number of a cell and 32 bits of the hash of its key, by which others are passed over without looking at them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    number: u32,
+    mark: u32,
+}
+
+impl Slot {
+    const NONE: Slot = Slot { number: u32::MAX, mark: 0 };
+
+    #[inline]
+    fn is_none(self) -> bool {
+        self.number == u32::MAX
+    }
+}
+
+/// The bits of a hash that do not choose the slot.
+#[inline]
+fn mark(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
 /// What is to be added to the cells of both ends.
-#[derive(Clone, Copy)]
 struct Waiting {
-    ends: [(u64, CellKey); 2],
+    keys: [CellKey; 2],
     part: Small,
     records: u32,
 }
@@ -253,8 +284,8 @@ pub(crate) struct Counted {
 impl Cells {
     pub(crate) fn new(most: usize) -> Cells {
         Cells {
-            slots: vec![Cell::NONE; SLOTS_LEAST],
-            len: 0,
+            cells: Vec::new(),
+            slots: vec![Slot::NONE; SLOTS_LEAST],
             touched: Vec::new(),
             opened: Vec::new(),
             large: HashMap::new(),
@@ -263,6 +294,7 @@ impl Cells {
             by_mask: vec![NO_PREFIX; MEMO],
             seeds: Seeds::new(),
             waiting: Vec::new(),
+            hashes: Vec::new(),
             read_ahead: 0,
             first_window_us: None,
             last_window_us: i64::MIN,
@@ -272,7 +304,7 @@ impl Cells {
     }
 
     /// The key of one end of a record on a lane.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&mut self, lane: u32, end: End, side: &Side, address: Address, mask: u8) -> CellKey {
         let place = if side.place == 0 && mask > 0 { self.place_by_mask(address, mask) } else { side.place };
         let tag = if end == End::Microsoft { side.tag.0 } else { 0 };
@@ -280,7 +312,7 @@ impl Cells {
     }
 
     /// The place of the prefix by the exporter's mask.
-    #[inline]
+    #[inline(never)]
     fn place_by_mask(&mut self, address: Address, mask: u8) -> u32 {
         let Some(prefix) = Prefix::new(address, mask) else { return 0 };
         let memo = self.seeds.mix(prefix.first().bits(), mask) as usize % MEMO;
@@ -309,112 +341,124 @@ impl Cells {
     /// Adds to the cells of both ends in the window; [`Cells::settle`] does it.
     #[inline]
     pub(crate) fn add(&mut self, ends: [CellKey; 2], window_us: i64, part: &Small, records: u32) {
-        let ends = ends.map(|key| {
-            let key = key.in_window(window_us);
-            (self.seeds.hash(&key), key)
-        });
-        self.waiting.push(Waiting { ends, part: *part, records });
+        let window = window_number(window_us);
+        let keys = [ends[0].in_window(window), ends[1].in_window(window)];
+        self.hashes.push([self.seeds.hash(&keys[0]), self.seeds.hash(&keys[1])]);
+        self.waiting.push(Waiting { keys, part: *part, records });
     }
 
     /// The same at once, of what may be too large for a cell.
     pub(crate) fn add_large(&mut self, ends: [CellKey; 2], window_us: i64, sums: &Sums) {
-        for key in ends.map(|key| key.in_window(window_us)) {
-            let slot = self.slot(self.seeds.hash(&key), key);
-            self.large.entry(self.slots[slot].number).or_default().add(sums);
+        for key in ends.map(|key| key.in_window(window_number(window_us))) {
+            let number = self.number(self.seeds.hash(&key), &key);
+            self.large.entry(number as u32).or_default().add(sums);
         }
     }
 
     /// Does the additions that wait.
     pub(crate) fn settle(&mut self) {
-        let mut waiting = std::mem::take(&mut self.waiting);
+        let (mut waiting, mut hashes) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.hashes));
+        // First where the cells are, then what they begin with: nothing hangs on what is read, so the processor
+        // reads many of them at a time, and the last loop finds all in the cache.
         let mask = self.slots.len() - 1;
-        // Nothing hangs on what is read here, so the processor reads many cells at a time; the next
-        // loop finds them in the cache.
-        let mut read_ahead = self.read_ahead;
-        for (hash, _) in waiting.iter().flat_map(|waiting| waiting.ends) {
-            read_ahead = read_ahead.wrapping_add(self.slots[hash as usize & mask].number);
+        let mut read_ahead = 0;
+        for hash in hashes.as_flattened_mut() {
+            let slot = self.slots[*hash as usize & mask];
+            read_ahead ^= self.cells.get(slot.number as usize).map_or(0, |cell| cell.records);
         }
         self.read_ahead = read_ahead;
-        for Waiting { ends, part, records } in &waiting {
-            for (hash, key) in ends {
-                let slot = self.slot(*hash, *key);
-                self.add_to(slot, part, *records);
+        for (Waiting { keys, part, records }, hashes) in waiting.iter().zip(&hashes) {
+            for (key, hash) in keys.iter().zip(hashes) {
+                let number = self.number(*hash, key);
+                self.add_to(number, part, *records);
             }
         }
         waiting.clear();
-        self.waiting = waiting;
+        hashes.clear();
+        (self.waiting, self.hashes) = (waiting, hashes);
     }
 
-    /// The slot of a cell, which is opened if need be.
+    /// The number of a cell, which is opened if need be.
     #[inline]
-    fn slot(&mut self, hash: u64, key: CellKey) -> usize {
-        let slot = self.find(hash, &key);
-        if self.slots[slot].is_none() { self.open(slot, key) } else { slot }
-    }
-
-    /// The slot of a cell, or the empty one where it would be.
-    #[inline]
-    fn find(&self, hash: u64, key: &CellKey) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        // Half of the slots are empty, so this ends.
-        while !self.slots[slot].is_none() && self.slots[slot].key != *key {
-            slot = (slot + 1) & mask;
+    fn number(&mut self, hash: u64, key: &CellKey) -> usize {
+        match self.find(hash, key) {
+            Ok(number) => number,
+            Err(slot) => self.open(slot, hash, *key),
         }
-        slot
+    }
+
+    /// The number of a cell, or the empty slot where it would be.
+    #[inline]
+    fn find(&self, hash: u64, key: &CellKey) -> Result<usize, usize> {
+        let mask = self.slots.len() - 1;
+        let mut place = hash as usize & mask;
+        // Half of the slots are empty, so this ends.
+        loop {
+            let slot = self.slots[place];
+            if slot.is_none() {
+                return Err(place);
+            }
+            if slot.mark == mark(hash) && self.cells[slot.number as usize].key == *key {
+                return Ok(slot.number as usize);
+            }
+            place = (place + 1) & mask;
+        }
     }
 
     #[inline]
-    fn add_to(&mut self, slot: usize, part: &Small, records: u32) {
-        let cell = &mut self.slots[slot];
+    fn add_to(&mut self, number: usize, part: &Small, records: u32) {
+        let cell = &mut self.cells[number];
         if cell.is_zero() {
-            self.touched.push(slot as u32);
+            self.touched.push(number as u32);
         }
         if !cell.add(part, records) {
-            self.large.entry(cell.number).or_default().add_small(part, records.into());
+            self.large.entry(number as u32).or_default().add_small(part, records.into());
         }
     }
 
-    /// Opens a cell that is not there yet; gives the slot of `other` when there are too many.
+    /// Opens a cell that is not there yet; gives the number of `other` when there are too many.
     #[cold]
-    fn open(&mut self, mut slot: usize, mut key: CellKey) -> usize {
-        if self.len >= self.most && !key.is_other() {
+    fn open(&mut self, mut slot: usize, mut hash: u64, mut key: CellKey) -> usize {
+        if self.cells.len() >= self.most && !key.is_other() {
             self.folded += 1;
             key = key.other();
-            slot = self.find(self.seeds.hash(&key), &key);
             // Windows, too, can be made up: past an eighth more, all goes to the first.
-            if self.len >= self.most + self.most / 8 && self.slots[slot].is_none() {
-                key = key.in_window(*self.first_window_us.get_or_insert(key.window_us()));
-                slot = self.find(self.seeds.hash(&key), &key);
+            hash = self.seeds.hash(&key);
+            if self.cells.len() >= self.most + self.most / 8 && self.find(hash, &key).is_err() {
+                key = key.in_window(window_number(*self.first_window_us.get_or_insert(key.window_us())));
+                hash = self.seeds.hash(&key);
             }
             self.first_window_us.get_or_insert(key.window_us());
+            slot = match self.find(hash, &key) {
+                Ok(number) => return number,
+                Err(slot) => slot,
+            };
         }
-        if self.slots[slot].is_none() {
-            if (self.len + 1) * 2 > self.slots.len() {
-                self.grow();
-                slot = self.find(self.seeds.hash(&key), &key);
-            }
-            self.slots[slot] = Cell { key, number: self.len as u32, ..Cell::NONE };
-            self.len += 1;
-            self.last_window_us = self.last_window_us.max(key.window_us());
-            let by_mask = key.raw_place() & BY_MASK != 0 && !key.is_other();
-            let prefix = by_mask.then(|| self.prefixes_in_order.get((key.raw_place() & !BY_MASK) as usize).copied());
-            self.opened.push(OpenedCell { key, prefix: prefix.flatten() });
+        if (self.cells.len() + 1) * 2 > self.slots.len() {
+            self.grow();
+            slot = self.find(hash, &key).err().unwrap_or(slot);
         }
-        slot
+        let number = self.cells.len();
+        self.slots[slot] = Slot { number: number as u32, mark: mark(hash) };
+        self.cells.push(Cell::new(key));
+        self.last_window_us = self.last_window_us.max(key.window_us());
+        let by_mask = key.raw_place() & BY_MASK != 0 && !key.is_other();
+        let prefix = by_mask.then(|| self.prefixes_in_order.get((key.raw_place() & !BY_MASK) as usize).copied());
+        self.opened.push(OpenedCell { key, prefix: prefix.flatten() });
+        number
     }
 
     /// Doubles the slots.
     fn grow(&mut self) {
-        let more = vec![Cell::NONE; self.slots.len() * 2];
-        let cells = std::mem::replace(&mut self.slots, more);
-        self.touched.clear();
-        for cell in cells.into_iter().filter(|cell| !cell.is_none()) {
-            let slot = self.find(self.seeds.hash(&cell.key), &cell.key);
-            self.slots[slot] = cell;
-            if !cell.is_zero() {
-                self.touched.push(slot as u32);
+        self.slots = vec![Slot::NONE; self.slots.len() * 2];
+        let mask = self.slots.len() - 1;
+        for (number, cell) in self.cells.iter().enumerate() {
+            let hash = self.seeds.hash(&cell.key);
+            let mut place = hash as usize & mask;
+            while !self.slots[place].is_none() {
+                place = (place + 1) & mask;
             }
+            self.slots[place] = Slot { number: number as u32, mark: mark(hash) };
         }
     }
 
@@ -422,10 +466,12 @@ impl Cells {
     pub(crate) fn take(&mut self) -> Counted {
         self.settle();
         let mut sums = Vec::with_capacity(self.touched.len() + self.large.len());
-        for slot in self.touched.drain(..) {
-            let cell = &mut self.slots[slot as usize];
+        // In the order of their numbers: so they lie in memory, here and at the owner.
+        self.touched.sort_unstable();
+        for number in self.touched.drain(..) {
+            let cell = &mut self.cells[number as usize];
             if !cell.is_zero() {
-                sums.push((cell.number, cell.take()));
+                sums.push((number, cell.take()));
             }
         }
         sums.extend(self.large.drain());
@@ -434,7 +480,7 @@ impl Cells {
 
     /// Whether so many cells are known that those of windows gone by should be forgotten.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.len > self.most / 2
+        self.cells.len() > self.most / 2
     }
 
     /// Start of the latest window in which something was counted since the table was cleared.
@@ -444,8 +490,8 @@ impl Cells {
 
     /// Forgets all cells; to be called after [`Cells::take`].
     pub(crate) fn clear(&mut self) {
-        self.slots.fill(Cell::NONE);
-        self.len = 0;
+        self.slots.fill(Slot::NONE);
+        self.cells.clear();
         self.prefixes.clear();
         self.prefixes_in_order.clear();
         self.by_mask.fill(NO_PREFIX);

@@ -33,6 +33,7 @@ pub struct Counts {
     /// Cells that the report tells of, in the order of the worker's numbers.
     pub(crate) cells: Vec<KnownCell>,
     /// Sums by the worker's cell.
+    #[serde(with = "crate::packed")]
     pub(crate) sums: Vec<(u32, Sums)>,
     pub(crate) counters: Vec<PlacedCounters>,
     pub(crate) health: Vec<ExporterHealth>,

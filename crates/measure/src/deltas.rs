@@ -230,14 +230,18 @@ impl Deltas {
 
     #[inline]
     fn add_to_cells(&mut self, lane: u32, direction: Direction, record: &Record, attribution: &Attribution) {
-        let source = (&attribution.source, record.source, record.source_mask);
-        let destination = (&attribution.destination, record.destination, record.destination_mask);
-        let (ours, microsoft) = match direction {
-            Direction::ToMicrosoft => (source, destination),
-            Direction::FromMicrosoft => (destination, source),
+        // Chosen by place: which way a record goes is hard to foresee.
+        let sides = [&attribution.source, &attribution.destination];
+        let addresses = [&record.source, &record.destination];
+        let masks = [record.source_mask, record.destination_mask];
+        let (ours, theirs) = match direction {
+            Direction::ToMicrosoft => (0, 1),
+            Direction::FromMicrosoft => (1, 0),
         };
-        let ends = [(End::Customer, ours), (End::Microsoft, microsoft)]
-            .map(|(end, (side, address, mask))| self.cells.key(lane, end, side, address, mask));
+        let ends = [
+            self.cells.key(lane, End::Customer, sides[ours], *addresses[ours], masks[ours]),
+            self.cells.key(lane, End::Microsoft, sides[theirs], *addresses[theirs], masks[theirs]),
+        ];
         let Prepared { start_us, end_us, sums, .. } = &self.prepared;
         let cells = &mut self.cells;
         match sums {

@@ -143,6 +143,7 @@ impl Lanes {
         }
     }
 
+    #[cold]
     fn find(&mut self, key: Lane) -> u32 {
         let lane = match self.index.get(&key) {
             Some(lane) => *lane,
@@ -164,7 +165,7 @@ impl Lanes {
     /// The counts of a lane's bin.
     #[inline]
     pub(crate) fn bin(&mut self, lane: u32, bin: i64) -> &mut BinSums {
-        let place = (bin / BIN_US) as usize % OPEN_BINS;
+        let place = (bin as u64 / BIN_US as u64) as usize % OPEN_BINS;
         if self.lanes[lane as usize].bins[place].start_us != bin {
             return self.open(lane, place, bin);
         }
@@ -172,6 +173,7 @@ impl Lanes {
     }
 
     /// Opens a bin in place of another one; when there are too many, gives one that there is.
+    #[cold]
     fn open(&mut self, lane: u32, place: usize, bin: i64) -> &mut BinSums {
         if self.bins.len() >= self.bins_max && !self.bins.contains_key(&(lane, bin)) {
             self.moved += 1;

@@ -32,6 +32,7 @@ mod lane;
 mod link_rows;
 mod names;
 mod owner;
+mod packed;
 mod port_rows;
 mod publish;
 mod reconcile;

@@ -112,6 +112,23 @@ impl Small {
         if start_us >= last {
             return (last, *self);
         }
+        let before = last - WIDTH_US;
+        if start_us >= before {
+            let part = self.first(last.abs_diff(start_us), end_us.abs_diff(start_us));
+            add(before, &part);
+            return (last, self.less(&part));
+        }
+        self.spread_far::<WIDTH_US>((start_us, end_us), last, &mut add)
+    }
+
+    /// The same over more than two slots.
+    #[inline(never)]
+    fn spread_far<const WIDTH_US: i64>(
+        &self,
+        (start_us, end_us): (i64, i64),
+        last: i64,
+        add: &mut dyn FnMut(i64, &Small),
+    ) -> (i64, Small) {
         let mut given = Small::default();
         let mut slot = slot_start_us(start_us, WIDTH_US);
         while slot < last {

@@ -66,8 +66,9 @@ impl Sums {
         self.bytes = self.bytes.saturating_add(small.bytes);
         self.packets = self.packets.saturating_add(small.packets);
         self.records = self.records.saturating_add(records);
-        self.squares = self.squares.saturating_add(small.squares.into());
-        self.spread_squares = self.spread_squares.saturating_add(small.spread_squares.into());
+        // Those of a record are below 2⁸⁸, and nobody counts 2⁴⁰ records.
+        self.squares = self.squares.wrapping_add(small.squares.into());
+        self.spread_squares = self.spread_squares.wrapping_add(small.spread_squares.into());
     }
 
     #[inline]

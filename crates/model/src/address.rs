@@ -35,13 +35,22 @@ impl Address {
     }
 
     /// Whether this is an IPv4 address.
+    #[inline]
     pub const fn is_v4(self) -> bool {
-        self.0 >> 32 == 0xffff
+        let [high, low] = self.halves();
+        high == 0 && low >> 32 == 0xffff
     }
 
     /// Whether the telemetry gave no address here (`::`, or 0.0.0.0 of an empty field).
+    #[inline]
     pub const fn is_unknown(self) -> bool {
-        self.0 == 0 || self.0 == V4_MAPPED
+        let [high, low] = self.halves();
+        high == 0 && (low == 0 || low == V4_MAPPED as u64)
+    }
+
+    /// The upper and the lower 64 bits: what is asked of them takes a step or two.
+    const fn halves(self) -> [u64; 2] {
+        [(self.0 >> 64) as u64, self.0 as u64]
     }
 
     /// The 32 bits of an IPv4 address.

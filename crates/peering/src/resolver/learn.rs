@@ -13,6 +13,9 @@ use crate::seen::{Seen, SeenExporter, SeenInterface, SeenLink, SeenNextHop};
 impl Resolver {
     /// Takes in what a batch says about exporters; before [`Resolver::resolve`].
     pub fn learn(&mut self, facts: &[Fact]) {
+        if !facts.is_empty() {
+            self.forget_paths();
+        }
         for fact in facts {
             match fact {
                 Fact::Exporter { exporter, address } => {
@@ -170,7 +173,8 @@ impl Resolver {
     }
 
     /// What was seen so far, for [`crate::Inventory::check`] and [`crate::Inventory::suggest`].
-    pub fn seen(&self) -> Seen {
+    pub fn seen(&mut self) -> Seen {
+        self.forget_paths();
         let links = self.directory.links.iter().zip(&self.link_records).filter(|(_, records)| **records != [0; 2]);
         Seen {
             exporters: self.exporters.iter().map(|state| self.seen_exporter(state)).collect(),

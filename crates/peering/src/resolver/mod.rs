@@ -7,6 +7,7 @@
 
 pub(crate) mod exporter;
 mod learn;
+mod paths;
 pub(crate) mod selector;
 mod twins;
 
@@ -19,6 +20,7 @@ use model::tag::TagNames;
 use model::{Address, Attribution, Batch, Direction, Ledger, MatchedBy, Metering, Placement, Placements, Record, Side, View};
 
 use self::exporter::{ABSENT, ExporterState};
+use self::paths::{Path, Paths, Step, Way};
 use self::selector::FarEnd;
 use self::twins::Twins;
 use crate::inventory::{Inventory, NONE, Rule};
@@ -43,12 +45,13 @@ pub struct Resolver {
     exporter_by_id: Vec<u32>,
     exporter_by_address: HashMap<Address, u32>,
     twins: Twins,
+    paths: Paths,
     /// Links and ports made for interfaces that nobody configured.
     interface_links: usize,
 }
 
 /// Which ends of a record are Microsoft's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Ends {
     source: bool,
     destination: bool,
@@ -81,6 +84,7 @@ impl Resolver {
             exporter_by_id: Vec::new(),
             exporter_by_address: HashMap::new(),
             twins: Twins::new(inventory.settings.twins_searched),
+            paths: Paths::default(),
             interface_links: 0,
             inventory,
         }
@@ -105,6 +109,7 @@ impl Resolver {
     ) {
         debug_assert_eq!(batch.records.len(), attributions.len());
         placements.clear();
+        let (mut attributed, mut not_microsoft) = (0, 0);
         for (index, (record, attribution)) in batch.records.iter().zip(attributions).enumerate() {
             if record.is_dropped {
                 if !record.is_reverse {
@@ -119,16 +124,16 @@ impl Resolver {
                 continue;
             }
             let ends = Ends::of(attribution, names);
-            let is_placed = self.record(index as u32, record, attribution, ends, placements);
-            if record.is_reverse {
-                continue;
-            }
+            let is_placed = self.place(index as u32, record, attribution, ends, placements);
+            let is_counted = u64::from(!record.is_reverse);
             if is_placed || ends.source || ends.destination {
-                ledger.records_attributed += 1;
+                attributed += is_counted;
             } else {
-                ledger.records_not_microsoft += 1;
+                not_microsoft += is_counted;
             }
         }
+        ledger.records_attributed += attributed;
+        ledger.records_not_microsoft += not_microsoft;
         self.counters(batch, placements);
     }
 
@@ -148,6 +153,97 @@ impl Resolver {
 
     /// Places one record; says whether it counts on a link.
     #[inline]
+    fn place(&mut self, index: u32, record: &Record, attribution: &Attribution, ends: Ends, placements: &mut Placements) -> bool {
+        if Twins::may_have_twin(record) {
+            return self.record(index, record, attribution, ends, placements);
+        }
+        let way = Way::of(record, ends);
+        let Some(path) = self.paths.find(&way) else {
+            return self.new_way(way, index, record, attribution, ends, placements);
+        };
+        path.records += 1;
+        path.bytes = path.bytes.wrapping_add(record.bytes);
+        placements.records.extend(path.placements.iter().map(|placement| Placement { record: index, ..*placement }));
+        let is_placed = path.is_placed;
+        if is_express_route(record, attribution) {
+            let path = path.clone();
+            let links = path.placements.iter().filter(|placement| placement.is_on_link());
+            links.for_each(|placement| self.note_express_route(path.step.exporter, placement.link, record, attribution));
+        }
+        is_placed
+    }
+
+    /// Places a record of a way that is not known, and remembers where it led if the next one is sure to go there too.
+    #[cold]
+    fn new_way(
+        &mut self,
+        way: Way,
+        index: u32,
+        record: &Record,
+        attribution: &Attribution,
+        ends: Ends,
+        placements: &mut Placements,
+    ) -> bool {
+        let (first, links) = (placements.records.len(), self.directory.links.len());
+        let is_placed = self.record(index, record, attribution, ends, placements);
+        if self.directory.links.len() > links {
+            // An interface has a link and a port now: ways over it lead there.
+            self.forget_paths();
+        }
+        let exporter = self.exporter_index(record.exporter);
+        let state = &mut self.exporters[exporter];
+        let (input, output) = (state.slot(record.input), state.slot(record.output));
+        if self.is_plain(record, ends, (exporter, input, output)) {
+            let metering = match record.metering {
+                Metering::Unstated => self.exporters[exporter].slots[input].metering,
+                stated => stated,
+            };
+            let step = Step { exporter, input, output, metering, ends };
+            let placements = placements.records[first..].to_vec();
+            let before = self.paths.remember(Path { way, placements, is_placed, step, ..Path::default() });
+            before.into_iter().for_each(|path| self.count(&path));
+        }
+        is_placed
+    }
+
+    /// Whether where a record counts depends on nothing but its way.
+    fn is_plain(&self, record: &Record, ends: Ends, (exporter, input, output): (usize, usize, usize)) -> bool {
+        let state = &self.exporters[exporter];
+        let holder = state.plan.map_or(NONE, |plan| plan as u32);
+        match (state.slots[input].rule, state.slots[output].rule) {
+            (Rule::Select(_), _) | (_, Rule::Select(_)) => false,
+            (_, Rule::All(_) | Rule::ByTag(_)) => true,
+            _ => matches!(self.hop(record, ends, holder), Hop::Nothing),
+        }
+    }
+
+    /// Counts what went a path, as [`Resolver::record`] counts each record.
+    fn count(&mut self, path: &Path) {
+        let &Path { step: Step { exporter, input, output, metering, ends }, records, bytes, .. } = path;
+        let state = &mut self.exporters[exporter];
+        state.records += records;
+        state.slots[input].input_records += records;
+        state.slots[output].output_records += records;
+        state.metered[metering as usize] += records;
+        if ends.source {
+            state.slots[input].from_microsoft_bytes += bytes;
+        }
+        if ends.destination {
+            state.slots[output].to_microsoft_bytes += bytes;
+            state.to_microsoft_records += records;
+            state.output_unknown_records += if output == ABSENT { records } else { 0 };
+        }
+        for placement in path.placements.iter().filter(|placement| placement.is_on_link()) {
+            self.link_records[placement.link as usize][placement.direction as usize] += records;
+        }
+    }
+
+    /// Forgets where records went, once it is counted: they may go elsewhere now.
+    pub(super) fn forget_paths(&mut self) {
+        self.paths.take().iter().for_each(|path| self.count(path));
+    }
+
+    /// The same by the rules; says whether it counts on a link.
     fn record(
         &mut self,
         index: u32,
@@ -389,16 +485,19 @@ impl Resolver {
     }
 
     /// AS12076 at an end, on a connection with Microsoft: the route should never have been taken.
-    #[inline]
     fn note_express_route(&mut self, exporter: usize, link: u32, record: &Record, attribution: &Attribution) {
-        let is_any = record.source_asn == EXPRESS_ROUTE_ASN
-            || record.destination_asn == EXPRESS_ROUTE_ASN
-            || attribution.source.asn == EXPRESS_ROUTE_ASN
-            || attribution.destination.asn == EXPRESS_ROUTE_ASN;
-        if is_any && !self.is_by_tag(link) {
+        if is_express_route(record, attribution) && !self.is_by_tag(link) {
             self.exporters[exporter].as12076_records += 1;
         }
     }
+}
+
+#[inline]
+fn is_express_route(record: &Record, attribution: &Attribution) -> bool {
+    record.source_asn == EXPRESS_ROUTE_ASN
+        || record.destination_asn == EXPRESS_ROUTE_ASN
+        || attribution.source.asn == EXPRESS_ROUTE_ASN
+        || attribution.destination.asn == EXPRESS_ROUTE_ASN
 }
 
 /// The link that an address names.

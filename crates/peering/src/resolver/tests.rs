@@ -467,7 +467,8 @@ fn findings_of_what_does_not_fit() {
     let named = Record { bgp_next_hop: address("10.9.9.1"), ..to_microsoft(2, 7, 8) };
     bench.resolve(&[express_route, to_microsoft(1, 50, 1), to_microsoft(1, 50, 0), from_microsoft(4, 1, 2), named]);
     bench.resolver.learn(&[Fact::InterfaceSpeed { exporter: ExporterId(1), interface: 3, speed_bps: 10 }]);
-    let findings = bench.resolver.inventory.check(&bench.resolver.seen());
+    let seen = bench.resolver.seen();
+    let findings = bench.resolver.inventory.check(&seen);
     let shown: Vec<(FindingKind, &str)> = findings.iter().map(|finding| (finding.kind, finding.subject.as_str())).collect();
     for expected in [
         (FindingKind::InterfaceNeverSeen, "p1"),
@@ -528,13 +529,15 @@ fn suggestions_are_configuration_that_works() {
     bench.resolver.inventory = Arc::new(build(""));
     bench.resolver = Resolver::new(bench.resolver.inventory.clone());
     bench.resolver.learn(&[Fact::Exporter { exporter: ExporterId(1), address: address("10.0.0.1") }]);
-    assert!(bench.resolver.inventory.suggest(&bench.resolver.seen()).starts_with("# Nothing"));
+    let seen = bench.resolver.seen();
+    assert!(bench.resolver.inventory.suggest(&seen).starts_with("# Nothing"));
     bench.resolve(&[
         Record { next_hop: address("192.0.2.1"), ..to_microsoft(1, 50, 7) },
         Record { next_hop: address("198.51.100.8"), destination_mac: mac(1), ..to_microsoft(1, 50, 8) },
     ]);
     assert_eq!(bench.links(), ["fra/c1 to_microsoft Unstated next_hop", "ams/c2 to_microsoft Unstated next_hop"]);
-    let suggested = bench.resolver.inventory.suggest(&bench.resolver.seen());
+    let seen = bench.resolver.seen();
+    let suggested = bench.resolver.inventory.suggest(&seen);
     let inventory = build(&suggested);
     let bound: Vec<_> = inventory.directory().links.iter().map(|link| (&*link.name, link.port.as_deref())).collect();
     assert_eq!(bound[..2], [("fra/c1", Some("10.0.0.1-7")), ("ams/c2", Some("10.0.0.1-8"))], "{suggested}");
