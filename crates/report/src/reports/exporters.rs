@@ -1,8 +1,18 @@
 //! `exporters`: the telemetry itself: what came, what was lost, what is wrong and how it is mended.
 
-use super::Options;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::{Data, ReportError, ReportSettings};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "exporters",
+    about: "The telemetry: ledger, timeouts, sampling, clocks, faults and what mends them",
+    default_span: "24h",
+    takes_by: false,
+    compares: Compares::Nothing,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("exporter", Unit::Text),

@@ -5,12 +5,22 @@ use std::collections::BTreeMap;
 use measure::judge::{Connection, Network, Outcome, agreement};
 use model::{Direction, Name};
 
-use super::Options;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{Edge, is_active, is_peering};
 use crate::growth::{self, Growth};
 use crate::loads::{Load, Loads, mean, of_links_and_ports};
 use crate::{Data, Range, ReportError};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "links",
+    about: "Loads, growth with dates, and what each one's failure would do",
+    default_span: "30d",
+    takes_by: false,
+    compares: Compares::Nothing,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("connection", Unit::Text),

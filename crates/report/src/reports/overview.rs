@@ -5,13 +5,23 @@ use std::collections::BTreeMap;
 use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
-use super::Options;
 use super::exporters::{self, Health};
 use super::links::{Failures, Links, in_two};
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
 use crate::loads::Load;
 use crate::{Chart, Data, ReportError, ReportSettings};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "overview",
+    about: "A verdict, and a line a connection with what can be trusted",
+    default_span: "24h",
+    takes_by: false,
+    compares: Compares::Nothing,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("connection", Unit::Text),

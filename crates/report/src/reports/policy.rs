@@ -7,12 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::Direction;
 use model::tables::ConnectionRow;
 
-use super::Options;
 use super::links::Links;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
 use crate::loads::Load;
 use crate::{Data, ReportError, ReportSettings};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "policy",
+    about: "Microsoft's rules for peers, with figures",
+    default_span: "30d",
+    takes_by: false,
+    compares: Compares::Files,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("rule", Unit::Text),
@@ -90,8 +100,8 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     }
     findings.extend(of_peerings(&links, &peerings, &options.settings));
     findings.extend(failover(&links, options));
-    if let Some(file) = &options.other {
-        findings.extend(routes::check(file, &peerings)?);
+    if !options.others.is_empty() {
+        findings.extend(routes::check(&options.others, &peerings)?);
     }
     let mut answer = Answer::new("policy", data.range());
     let broken = findings.iter().filter(|finding| finding.verdict == Verdict::NotMet);

@@ -1,9 +1,19 @@
 //! `traffic`: what Microsoft's traffic is, by service, region, AS, IP version, connection, location.
 
-use super::Options;
 use super::tally::{Key, LOCATION, ROLE, Tally};
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Section};
 use crate::{Data, ReportError};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "traffic",
+    about: "What Microsoft's traffic is: by service, region, AS, IP version, connection, location",
+    default_span: "24h",
+    takes_by: true,
+    compares: Compares::Previous,
+    answer,
+};
 
 const TALLY: Tally = Tally {
     table: "traffic",

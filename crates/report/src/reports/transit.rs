@@ -5,13 +5,23 @@ use measure::judge::{BillRule, Charged, bill};
 use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
-use super::Options;
 use super::links::Links;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
 use crate::loads::{Load, direction_of};
 use crate::range::{DAY_US, STEP_US};
 use crate::{Data, ReportError};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "transit",
+    about: "What goes around the peerings, what it costs, who could carry it",
+    default_span: "30d",
+    takes_by: false,
+    compares: Compares::Nothing,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("connection", Unit::Text),
