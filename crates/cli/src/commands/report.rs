@@ -40,6 +40,9 @@ pub(crate) struct Report {
     /// How it is printed
     #[arg(long, value_enum, default_value_t)]
     format: Shape,
+    /// Which of an answer's tables CSV has, counted from 1
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    section: usize,
     /// File to write to, in place of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -77,7 +80,7 @@ enum Shape {
     /// Sentences and columns for a person
     #[default]
     Table,
-    /// The main section as comma-separated values (RFC 4180)
+    /// One section, the main one unless --section says, as comma-separated values (RFC 4180)
     Csv,
     /// One object with `columns` and `rows`
     Json,
@@ -180,6 +183,22 @@ impl Report {
         self.print(&answer?, &zone)
     }
 
+    /// The table that CSV has; the others are named.
+    fn section<'a>(&self, answer: &'a Answer) -> Result<Option<&'a report::Section>, Failure> {
+        let titles = || {
+            let one = |(number, section): (usize, &report::Section)| format!("{} {}", number + 1, section.title);
+            answer.sections.iter().enumerate().map(one).collect::<Vec<_>>().join("; ")
+        };
+        let section = self.section.checked_sub(1).and_then(|place| answer.sections.get(place));
+        if section.is_none() && !answer.sections.is_empty() {
+            return Err(Failure::usage(format!("--section {}: there are {}", self.section, titles())));
+        }
+        if answer.sections.len() > 1 {
+            eprintln!("--section: {}", titles());
+        }
+        Ok(section)
+    }
+
     fn print(&self, answer: &Answer, zone: &TimeZone) -> Result<(), Failure> {
         let mut text = Vec::new();
         match self.format {
@@ -187,7 +206,7 @@ impl Report {
             Shape::Json => writeln!(text, "{:#}", answer.json())?,
             Shape::Csv => {
                 answer.notes.iter().for_each(|note| eprintln!("{note}"));
-                if let Some(section) = answer.sections.first() {
+                if let Some(section) = self.section(answer)? {
                     let headings = headings(section, |_| true);
                     let row = |row: &Vec<report::Cell>| {
                         row.iter().zip(&section.columns).map(|(cell, column)| cell.value(column.unit)).collect()
@@ -214,7 +233,10 @@ fn table(text: &mut Vec<u8>, answer: &Answer, zone: &TimeZone) -> Result<(), Fai
     let at = |at_us: i64, zone: &TimeZone| report::Cell::Time(at_us).text(report::Unit::Time, zone).unwrap_or_default();
     let span = |zone: &TimeZone| format!("{} to {}", at(answer.range.from_us, zone), at(answer.range.to_us, zone));
     let name = zone.iana_name().unwrap_or("local time");
-    writeln!(text, "{}, {} ({name}); {} UTC", answer.report, span(zone), span(&TimeZone::UTC))?;
+    match span(zone) == span(&TimeZone::UTC) {
+        true => writeln!(text, "{}, {} UTC", answer.report, span(zone))?,
+        false => writeln!(text, "{}, {} ({name}); {} UTC", answer.report, span(zone), span(&TimeZone::UTC))?,
+    }
     for sentence in &answer.verdict {
         writeln!(text, "* {sentence}")?;
     }

@@ -12,7 +12,6 @@ use self::theirs::Theirs;
 use super::links::Links;
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
-use crate::connections::is_peering;
 use crate::loads::{Way, direction_of, mean};
 use crate::{Data, ReportError};
 
@@ -55,8 +54,8 @@ const METRICS: [(&str, Direction); 2] =
 
 /// Answers `azure`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data)?;
-    let peerings: Vec<&ConnectionRow> = links.edge.iter().filter(|row| is_peering(row)).collect();
+    let links = Links::read(data, options)?;
+    let peerings = links.peerings();
     let mut answer = Answer::new("azure", data.range());
     answer.notes.push(
         "Microsoft does not say whose ingress its metrics mean: here ingress is what Microsoft receives. \
@@ -118,6 +117,8 @@ fn series(links: &Links, peerings: &[&ConnectionRow], shares: &Shares, steps: us
                     let load = links.loads.get(&row.connection, direction)?;
                     let v6 = shares.get(&(row.connection.clone(), direction));
                     let rate = |step: usize| match (version, v6.and_then(|v6| v6.get(step))) {
+                        // Nothing is nothing of both.
+                        _ if load.mean_bps[step] == 0.0 => 0.0,
                         (None, _) => load.mean_bps[step],
                         (Some(0), Some(v6)) => load.mean_bps[step] * (1.0 - v6),
                         (Some(_), Some(v6)) => load.mean_bps[step] * v6,

@@ -1,6 +1,6 @@
 //! `customers`: whose traffic it is on our side, by customer, prefix, AS.
 
-use super::tally::{Key, LOCATION, ROLE, Tally};
+use super::tally::{Key, LOCATION, PEERING, ROLE, Tally};
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Section};
 use crate::{Data, ReportError};
@@ -25,6 +25,7 @@ const TALLY: Tally = Tally {
         Key::text("connection"),
         Key::text("direction"),
         LOCATION,
+        PEERING,
         ROLE,
     ],
     default: &["connection", "direction", "customer", "prefix", "asn"],

@@ -6,6 +6,7 @@ mod exporters;
 mod links;
 mod overview;
 mod policy;
+mod selection;
 mod tally;
 mod traffic;
 mod transit;
@@ -93,7 +94,7 @@ impl Report {
     /// If the options mean nothing to it, or there is nothing to answer from.
     pub fn answer(&self, folder: &Path, range: Range, options: &Options) -> Result<Answer, ReportError> {
         self.refuse_what_means_nothing(options)?;
-        let mut data = Data::open(folder, range, &options.filters, &options.settings)?;
+        let mut data = Data::open(folder, range, &[], &options.settings)?;
         let mut answer = (self.answer)(&mut data, options)?;
         answer.notes.extend(data.notes());
         Ok(answer)
@@ -117,6 +118,22 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Sentences of one kind, the first of them: a verdict is read, not searched.
+fn first_of(mut sentences: Vec<String>, what: &str) -> Vec<String> {
+    const TOLD_MOST: usize = 5;
+    let more = sentences.len().saturating_sub(TOLD_MOST);
+    if more > 1 {
+        sentences.truncate(TOLD_MOST);
+        sentences.push(format!("And {more} more {what}: the table has them."));
+    }
+    sentences
+}
+
+/// A number of things: `1 exporter`, `2 exporters`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The queries of the reports by name, for other engines to run; `{by}` stands for columns, `{connections}` for texts.

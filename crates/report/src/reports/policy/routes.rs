@@ -147,7 +147,7 @@ mod tests {
         ];
         for text in [format!("[{}]", list.join(",")), format!("{{\"value\":[{}]}}", list.join(","))] {
             std::fs::write(&file, text).unwrap();
-            let found: Vec<(String, Verdict)> = check(&[file.clone()], &[])
+            let found: Vec<(String, Verdict)> = check(std::slice::from_ref(&file), &[])
                 .unwrap()
                 .into_iter()
                 .map(|finding| (finding.rule.to_owned() + " " + &finding.of, finding.verdict))
