@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use report::{Data, QUERIES, Range, ReportSettings};
+use report::{Data, QUERIES, Range, Report, ReportSettings};
 use serde_json::{Value, json};
 
 use crate::simulated::Replayed;
@@ -66,9 +66,51 @@ fn traffic_and_customers_sum_to_what_was_sent_whatever_they_are_told_apart_by() 
 }
 
 #[test]
+fn what_is_limited_is_told_in_part_and_judged_as_a_whole() {
+    let replayed = Replayed::sample("failover");
+    let mut of_one = report(&replayed, &["overview", "--where", "connection=fra-1"]);
+    let [row] = &rows(&of_one)[..] else { panic!("one connection: {of_one}") };
+    assert_eq!((&row["connection"], &row["n1_survivor"]), (&json!("fra-1"), &json!("fra-2")));
+    of_one = report(&replayed, &["links", "--where", "role=direct", "--where", "direction=to_microsoft"]);
+    let names: Vec<Value> = rows(&of_one).into_iter().map(|row| row["connection"].clone()).collect();
+    assert_eq!(names, [json!("fra-1"), json!("fra-2")]);
+    let of_metro = report(&replayed, &["traffic", "--by", "direction", "--where", "location=Frankfurt"]);
+    for row in rows(&of_metro) {
+        let sent = replayed.truth.links.iter().filter(|truth| truth.role == "direct" && *truth.direction == row["direction"]);
+        let sent: u64 = sent.map(|truth| truth.total.l3_bytes).sum();
+        assert!((row["bytes_estimated"].as_f64().unwrap() - sent as f64).abs() < 1.0, "{row:?}: {sent}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_down_carries_nothing_in_every_report() {
+    let replayed = Replayed::sample("failover");
+    let series = rows(&report(&replayed, &["azure", "--where", "connection=fra-1"]));
+    let down: Vec<_> = series.iter().filter(|row| row["time"] == "2026-03-02T10:05:00Z").collect();
+    assert!(down.len() == 2 && down.iter().all(|row| row["ingress_traffic_rate"] == 0.0), "{series:?}");
+    let empty = replayed.links().into_iter().filter(|row| &*row.connection == "fra-1" && row.mean_bps == Some(0.0));
+    let ratios: Vec<Option<f64>> = empty.map(|row| row.utilisation_ratio).collect();
+    assert!(!ratios.is_empty() && ratios.iter().all(|ratio| *ratio == Some(0.0)), "{ratios:?}");
+}
+
+#[test]
+fn links_stand_beside_the_range_before() {
+    let replayed = Replayed::sample("failover");
+    let range = ["--from", "2026-03-02T10:05:00Z", "--to", "2026-03-02T10:10:00Z"];
+    let answer = report(&replayed, &[&["links", "--compare", "previous"], &range[..]].concat());
+    let row = rows(&answer).into_iter().find(|row| row["connection"] == "fra-2" && row["direction"] == "from_microsoft").unwrap();
+    let truth = replayed.truth.links.iter().find(|truth| truth.link == "fra-2" && truth.direction == "from_microsoft").unwrap();
+    let expected = truth.windows_300_s[0].sum.l2_bytes as f64 * 8.0 / 300.0 / 1e6;
+    assert!((row["previous_mean"].as_f64().unwrap() - expected).abs() < 1e-6 * expected, "{row:?}: {expected}");
+    assert!(row["p95_growth"].as_f64().unwrap() > 0.5, "it took over from the other: {row:?}");
+    let nothing = report(&replayed, &["links", "--compare", "previous"]);
+    assert!(nothing["notes"].to_string().contains("nothing of the range before"), "{nothing}");
+}
+
+#[test]
 fn every_report_answers_in_every_form() {
     let replayed = Replayed::sample("failover");
-    for name in ["overview", "links", "traffic", "customers", "transit", "policy", "azure", "exporters"] {
+    for name in Report::ALL.iter().map(|report| report.name) {
         let answer = report(&replayed, &[name]);
         assert!(!rows(&answer).is_empty(), "{name}: {answer}");
         for (format, expected) in [("table", "direct"), ("csv", ","), ("html", "</html>")] {
@@ -102,13 +144,25 @@ fn a_question_that_means_nothing_is_told_so() {
     let empty = tempfile::tempdir().unwrap();
     for (arguments, code, expected) in [
         (vec!["report", "traffic", "--by", "colour", "--data", data], 2, "no such column here; give some of service"),
-        (vec!["report", "links", "--where", "colour=red", "--data", data], 2, "no table has the column"),
+        (vec!["report", "links", "--where", "colour=red", "--data", data], 2, "limited by connection, peering, role"),
+        (
+            vec!["report", "links", "--where", "connection=fra-9", "--data", data],
+            1,
+            "nothing has connection \"fra-9\": there are ",
+        ),
+        (vec!["report", "traffic", "--where", "location=Nowhere", "--data", data], 1, "nothing has location"),
+        (vec!["report", "traffic", "--where", "ip_version=5", "--data", data], 1, "there are 4, 6"),
+        (vec!["report", "customers", "--where", "colour=red", "--data", data], 2, "the table prefixes has only"),
+        (vec!["report", "exporters", "--where", "exporter=192.0.2.99", "--data", data], 1, "no exporter fits"),
+        (vec!["report", "future", "--data", data], 2, "overview, links, traffic"),
+        (vec!["report", "links", "--format", "csv", "--section", "2", "--data", data], 2, "there are 1 Loads"),
         (vec!["report", "links", "--where", "colour", "--data", data], 2, "COLUMN=VALUE"),
         (vec!["report", "links", "--from", "soon", "--data", data], 2, "no instant"),
         (vec!["report", "links", "--last", "5", "--data", data], 2, "no span"),
         (vec!["report", "links", "--from", "2020-01-01", "--to", "2020-01-02", "--data", data], 1, "it has some from"),
         (vec!["report", "links", "--from", "2020-01-02", "--to", "2020-01-01", "--data", data], 2, "ends before it begins"),
-        (vec!["report", "links", "--by", "service", "--data", data], 2, "for the reports traffic and customers"),
+        (vec!["report", "links", "--by", "service", "--data", data], 2, "takes no --by; these do: traffic, customers"),
+        (vec!["report", "policy", "--compare", "previous", "--data", data], 2, "takes no --compare previous"),
         (vec!["report", "links", "--data", empty.path().to_str().unwrap()], 1, "there are no tables in this folder"),
         (vec!["report", "azure", "--compare", "absent.csv", "--data", data], 2, "absent.csv"),
         (vec!["sql", "drop table links", "--data", data], 1, "not supported"),

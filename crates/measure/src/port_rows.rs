@@ -125,9 +125,11 @@ impl Owner {
 
     /// How full a port is on the wire: by its counters, else by flows.
     pub(crate) fn utilisation(&self, way: Way, window_us: i64, loads: &PortLoads) -> Option<f64> {
-        let load = loads.get(&way).map(PortLoad::load);
-        let counters = self.counters(way, window_us);
-        self.utilisation_of(way, window_us, load.as_ref(), &counters)
+        let counted = loads.get(&way);
+        let load = counted.map(PortLoad::load).unwrap_or_default();
+        let exporters = self.state.port_covers.exporters(way, counted.and_then(|load| load.view), window_us, self.idle_us());
+        // As of the port itself: without traffic it is empty, where an exporter would have shown some.
+        self.utilisation_of(way, window_us, Some(&load).filter(|_| !exporters.is_empty()), &self.counters(way, window_us))
     }
 
     fn utilisation_of(&self, way: Way, window_us: i64, load: Option<&Load>, counters: &CounterLoad) -> Option<f64> {

@@ -225,6 +225,10 @@ pub struct Answer {
     pub range: Range,
     /// What it comes to, a sentence each; the most pressing first.
     pub verdict: Vec<String>,
+    /// The verdict asks for something to be done.
+    pub is_alarming: bool,
+    /// A few numbers that stand for all, by name; of a page alone.
+    pub facts: Vec<(&'static str, String)>,
     /// Pictures, of a page alone.
     pub charts: Vec<Chart>,
     /// Its rows; the first section is the main one.
@@ -236,7 +240,16 @@ pub struct Answer {
 impl Answer {
     /// An answer without anything yet.
     pub(crate) fn new(report: &'static str, range: Range) -> Answer {
-        Answer { report, range, verdict: Vec::new(), charts: Vec::new(), sections: Vec::new(), notes: Vec::new() }
+        Answer {
+            report,
+            range,
+            verdict: Vec::new(),
+            is_alarming: false,
+            facts: Vec::new(),
+            charts: Vec::new(),
+            sections: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// One object: `columns` and `rows` of the main section, the other sections under `sections`.

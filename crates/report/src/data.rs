@@ -27,6 +27,8 @@ use crate::{Range, ReportError, ReportSettings};
 
 /// How often a query is asked again, after files that it stumbled over were taken out or an hour was exchanged under it.
 const ATTEMPTS: usize = 4;
+/// Rows of a batch at most: an hour of five-minute rows of some 600 connections is one.
+const BATCH_ROWS: usize = 16_384;
 /// Length of an hour, µs.
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -86,6 +88,7 @@ impl Data {
         let bytes = usize::try_from(settings.memory_mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         let memory = RuntimeEnvBuilder::new().with_memory_limit(bytes, 1.0).build_arc()?;
         let config = SessionConfig::new()
+            .with_batch_size(BATCH_ROWS)
             .with_collect_statistics(false)
             .with_information_schema(true)
             .set_bool("datafusion.sql_parser.enable_ident_normalization", true);
@@ -99,6 +102,25 @@ impl Data {
             listed: Mutex::default(),
             asked: BTreeSet::new(),
         })
+    }
+
+    /// Has queries see only the rows of a table that fit; to be said before the table is registered.
+    ///
+    /// # Errors
+    ///
+    /// If the table has no such column.
+    pub(crate) fn filter(&mut self, table: &'static str, filters: &[Filter]) -> Result<(), ReportError> {
+        let columns = by_name(table).map(|table| table.columns).unwrap_or_default();
+        for filter in filters {
+            if !columns.iter().any(|column| column.name == filter.column) {
+                let known = columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
+                return Err(ReportError::Usage(format!("--where {}: the table {table} has only {known}", filter.column)));
+            }
+            if !self.filters.contains(filter) {
+                self.filters.push(filter.clone());
+            }
+        }
+        Ok(())
     }
 
     /// What is answered of.

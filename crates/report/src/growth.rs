@@ -57,14 +57,26 @@ impl Growth {
         }
     }
 
+    /// Dates of the line at which the worst survivor breaks.
+    fn n1_dates(&self, n1: Option<f64>, full: f64) -> (Option<f64>, [Option<i64>; 3]) {
+        let breaks_at = self.trend.as_ref().zip(n1).filter(|(_, n1)| *n1 > 0.0).map(|(trend, n1)| trend.level * full / n1);
+        (breaks_at, breaks_at.map_or([None; 3], |threshold| self.dates(threshold)))
+    }
+
+    /// When to order most likely, and the dates of being full and of N-1 breaking that ask for it.
+    pub(crate) fn order(&self, n1: Option<f64>, full: f64) -> Option<(i64, Option<i64>, Option<i64>)> {
+        let (all, n1) = (self.dates(1.0)[0], self.n1_dates(n1, full).1[0]);
+        let first = all.into_iter().chain(n1).min()?;
+        Some((first - self.lead_days * DAY_US, all, n1))
+    }
+
     /// Cells for [`COLUMNS`]; `n1` is the worst utilisation of a survivor if this one fails, and the line at which it breaks.
     ///
     /// What a failure brings grows as the trend does, so N-1 breaks when the trend has grown by what is missing.
     pub(crate) fn cells(&self, n1: Option<f64>, full: f64) -> Vec<Cell> {
         let trend = self.trend.as_ref();
         let month = |slope: f64| slope * 30.0;
-        let breaks_at = trend.zip(n1).filter(|(_, n1)| *n1 > 0.0).map(|(trend, n1)| trend.level * full / n1);
-        let n1_dates = breaks_at.map_or([None; 3], |threshold| self.dates(threshold));
+        let (breaks_at, n1_dates) = self.n1_dates(n1, full);
         let (half, most, all) = (self.dates(0.5), self.dates(0.7), self.dates(1.0));
         // A new port is needed when the first of the two comes: full, or no longer safe.
         let first = |place: usize| all[place].into_iter().chain(n1_dates[place]).min();
@@ -79,5 +91,32 @@ impl Growth {
         cells.extend(half.into_iter().chain(most).chain(all).chain(n1_dates).map(Cell::time));
         cells.extend([breaks_at.into(), Cell::time(order(0)), Cell::time(order(1))]);
         cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ordered_is_there_when_the_first_of_two_lines_is_reached() {
+        // 30 days from 50 %, a point a day: full 21 days after the last, and a survivor at 90 % breaks at 95 % sooner.
+        let range = Range::new(0, 30 * DAY_US).unwrap();
+        let day = |step: usize| (range.start_of(step) / DAY_US) as f64;
+        let utilisation: Vec<f64> = (0..range.steps()).map(|step| 0.5 + 0.01 * day(step)).collect();
+        let mut load = Load::default();
+        load.utilisation = utilisation;
+        let growth = Growth::of(&load, range, &TimeZone::UTC, &ReportSettings::default());
+        let days = |at_us: Option<i64>| at_us.map(|at_us| ((at_us - range.to_us) as f64 / DAY_US as f64).round());
+        for (n1, order, full, breaks) in [
+            (None, Some(-69.0), Some(21.0), None),
+            (Some(0.9), Some(-86.0), Some(21.0), Some(4.0)),
+            (Some(0.5), Some(-69.0), Some(21.0), Some(71.0)),
+        ] {
+            let (by_us, full_us, n1_us) = growth.order(n1, 0.95).unwrap();
+            assert_eq!((days(Some(by_us)), days(full_us), days(n1_us)), (order, full, breaks), "{n1:?}");
+        }
+        load.utilisation.fill(0.3);
+        assert_eq!(Growth::of(&load, range, &TimeZone::UTC, &ReportSettings::default()).order(Some(0.6), 0.95), None);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 
-use crate::answer::{Answer, Cell, Section, Unit};
+use crate::answer::{Answer, Cell, Column, Section, Unit};
 
 /// Rows of a section that a page shows; CSV and JSON have all.
 const ROWS_MOST: usize = 60;
@@ -42,11 +42,19 @@ pub fn page(answer: &Answer, zone: &TimeZone) -> String {
         escaped(zone_name),
         report = escaped(answer.report),
     );
-    page.push_str("<section class=\"verdict\"><h2>Verdict</h2><ul>");
+    let class = if answer.is_alarming { "verdict alarming" } else { "verdict" };
+    _ = write!(page, "<section class=\"{class}\"><h2>Verdict</h2><ul>");
     for sentence in &answer.verdict {
         _ = write!(page, "<li>{}</li>", escaped(sentence));
     }
     page.push_str("</ul></section>");
+    if !answer.facts.is_empty() {
+        page.push_str("<dl class=\"facts\">");
+        for (name, value) in &answer.facts {
+            _ = write!(page, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(value));
+        }
+        page.push_str("</dl>");
+    }
     if !answer.charts.is_empty() {
         page.push_str("<section><h2>Utilisation over time</h2><p class=\"legend\">");
         for (number, (name, _)) in answer.charts[0].lines.iter().enumerate() {
@@ -58,8 +66,9 @@ pub fn page(answer: &Answer, zone: &TimeZone) -> String {
         for chart in &answer.charts {
             _ = write!(
                 page,
-                "<figure><figcaption>{}</figcaption>{}</figure>",
+                "<figure><figcaption>{} <small>{}</small></figcaption>{}</figure>",
                 escaped(&chart.title),
+                escaped(&chart.caption),
                 chart.svg(answer.range, zone)
             );
         }
@@ -82,21 +91,17 @@ fn table(page: &mut String, section: &Section, zone: &TimeZone) {
     _ = write!(page, "<section><h2>{}</h2><div class=\"scroll\"><table><thead><tr>", escaped(&section.title));
     for place in &shown {
         let column = &section.columns[*place];
-        let name = column.name.replace('_', " ");
         let unit = match column.unit.name() {
-            "" | "count" | "ratio" | "time" | "date" => String::new(),
-            unit => format!("<br><small>{unit}</small>"),
+            "" | "count" | "ratio" | "time" | "date" | "bytes" => String::new(),
+            unit => format!(" <small>{unit}</small>"),
         };
-        _ = write!(page, "<th{}>{}{unit}</th>", class(column.unit), escaped(&name));
+        let class = if column.unit.is_number() { " class=\"number\"" } else { "" };
+        _ = write!(page, "<th{class}>{}{unit}</th>", escaped(&heading(column.name)));
     }
     page.push_str("</tr></thead><tbody>");
     for row in section.rows.iter().take(ROWS_MOST) {
         page.push_str("<tr>");
-        for place in &shown {
-            let unit = section.columns[*place].unit;
-            let text = row[*place].text(unit, zone).unwrap_or_else(|| "–".to_owned());
-            _ = write!(page, "<td{}>{}</td>", class(unit), escaped(&text));
-        }
+        shown.iter().for_each(|place| cell(page, section.columns[*place], &row[*place], zone));
         page.push_str("</tr>");
     }
     page.push_str("</tbody></table></div>");
@@ -106,14 +111,34 @@ fn table(page: &mut String, section: &Section, zone: &TimeZone) {
     page.push_str("</section>");
 }
 
-const fn class(unit: Unit) -> &'static str {
-    if unit.is_number() { " class=\"number\"" } else { "" }
+/// A column's name as a person writes it.
+fn heading(name: &str) -> String {
+    let name = name.replace("microsoft", "Microsoft").replace('_', " ");
+    name.strip_prefix("n1 ").map_or_else(|| name.clone(), |rest| format!("N-1 {rest}"))
+}
+
+/// Columns whose numbers are shown as bars too, and from which share on they are too much.
+const BARS: [(&str, f64); 4] = [("utilisation_peak", 0.5), ("utilisation_p95", 0.5), ("n1_utilisation", 0.95), ("share", 1.1)];
+
+fn cell(page: &mut String, column: Column, cell: &Cell, zone: &TimeZone) {
+    let text = cell.text(column.unit, zone).unwrap_or_else(|| "–".to_owned());
+    let text = if column.name == "direction" { text.replace("_m", " M") } else { text };
+    let bar = BARS.iter().find(|(name, _)| *name == column.name);
+    let class = if column.unit.is_number() { "number" } else { "" };
+    _ = match (bar, cell) {
+        (Some((_, most)), Cell::Number(ratio)) => {
+            let (width, over) = (ratio.clamp(0.0, 1.0) * 100.0, if ratio > most { " over" } else { "" });
+            write!(page, "<td class=\"number bar{over}\" style=\"--width:{width:.1}%\">{}</td>", escaped(&text))
+        }
+        (_, Cell::Flag(_)) => write!(page, "<td class=\"flag\">{}</td>", escaped(&text)),
+        _ if class.is_empty() => write!(page, "<td>{}</td>", escaped(&text)),
+        _ => write!(page, "<td class=\"{class}\">{}</td>", escaped(&text)),
+    };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Column;
     use crate::{Chart, Range};
 
     #[test]
@@ -124,7 +149,11 @@ mod tests {
         let mut section = Section::new("A & B", &[Column::new("connection", Unit::Text), Column::detail("hidden", Unit::Count)]);
         section.rows = vec![vec!["\"><img src=x>".into(), 7_i64.into()]];
         answer.sections.push(section);
-        answer.charts.push(Chart { title: "a'b".to_owned(), lines: vec![("to".to_owned(), vec![0.5; 12])] });
+        answer.charts.push(Chart {
+            title: "a'b".to_owned(),
+            caption: String::new(),
+            lines: vec![("to".to_owned(), vec![0.5; 12])],
+        });
         let page = page(&answer, &TimeZone::UTC);
         for absent in ["<script", "<img", "http://", "https://", "hidden", "a'b"] {
             assert!(!page.contains(absent), "{absent}");

@@ -27,4 +27,4 @@ pub use error::ReportError;
 pub use html::page;
 pub use measure::judge::ReportSettings;
 pub use range::{Range, parse_instant, parse_span};
-pub use reports::{Options, QUERIES, Report};
+pub use reports::{Compares, Options, QUERIES, Report};

@@ -33,14 +33,6 @@ pub(crate) struct Load {
     capacity_step: usize,
     /// Coverage by step; of links.
     pub(crate) coverage: Vec<f64>,
-    /// Packets that interface counters say were discarded; of ports.
-    pub(crate) discards: Option<i64>,
-    /// Packets with errors; of ports.
-    pub(crate) errors: Option<i64>,
-    /// Load of the busiest member over the members' mean, at most; of ports.
-    pub(crate) member_peak_ratio: Option<f64>,
-    /// Members that were up at least, and members in all; of ports.
-    pub(crate) members: Option<(i64, i64)>,
 }
 
 impl Load {
@@ -75,10 +67,11 @@ impl Load {
         largest(&self.utilisation)
     }
 
-    /// Mean coverage; without the first and the last step that there are, which need not be whole.
+    /// Mean coverage, without the first and the last step that there are, which need not be whole; `None` where there are no others.
     pub(crate) fn coverage(&self) -> Option<f64> {
-        let known: Vec<f64> = self.coverage.iter().copied().filter(|ratio| !ratio.is_nan()).collect();
-        mean(if known.len() > 2 { &known[1..known.len() - 1] } else { &known })
+        let is_known = |ratio: &f64| !ratio.is_nan();
+        let (first, last) = (self.coverage.iter().position(is_known)?, self.coverage.iter().rposition(is_known)?);
+        mean(self.coverage.get(first + 1..last)?)
     }
 }
 
@@ -109,24 +102,24 @@ impl Loads {
     }
 }
 
-/// Values of a row that are kept by step, in the order of the columns that [`Gathering::new`] is given.
-type Values = [f64; 4];
+/// The series of a load that rows fill.
+type Columns<const N: usize> = fn(&mut Load) -> [&mut Vec<f64>; N];
 
 /// Loads while rows come, millions of them: a row costs one look-up.
-struct Gathering {
+struct Gathering<const N: usize> {
     places: HashMap<Name, [Option<usize>; 2]>,
     loads: Vec<(Way, Load)>,
     steps: usize,
-    columns: fn(&mut Load) -> [&mut Vec<f64>; 4],
+    columns: Columns<N>,
 }
 
-impl Gathering {
-    fn new(steps: usize, columns: fn(&mut Load) -> [&mut Vec<f64>; 4]) -> Gathering {
+impl<const N: usize> Gathering<N> {
+    fn new(steps: usize, columns: Columns<N>) -> Gathering<N> {
         Gathering { places: HashMap::new(), loads: Vec::new(), steps, columns }
     }
 
-    /// Keeps what is known of a step, and gives the load for the rest.
-    fn of(&mut self, name: &str, direction: Option<&str>, step: usize, values: Values) -> Option<&mut Load> {
+    /// Keeps the values of a step, in the order of the columns, and gives the load for the rest.
+    fn of(&mut self, name: &str, direction: Option<&str>, step: usize, values: [f64; N]) -> Option<&mut Load> {
         let direction = direction_of(direction?)?;
         let known = self.places.get(name).and_then(|places| places[direction as usize]);
         let place = known.unwrap_or_else(|| self.add(name, direction));
@@ -170,10 +163,8 @@ pub(crate) fn of_links_and_ports(data: &mut Data) -> Result<(Loads, Loads), Repo
     })
 }
 
-const LINK_COLUMNS: fn(&mut Load) -> [&mut Vec<f64>; 4] =
-    |load| [&mut load.mean_bps, &mut load.wire_bps, &mut load.utilisation, &mut load.coverage];
-const PORT_COLUMNS: fn(&mut Load) -> [&mut Vec<f64>; 4] =
-    |load| [&mut load.mean_bps, &mut load.counter_bps, &mut load.utilisation, &mut load.wire_bps];
+const LINK_COLUMNS: Columns<4> = |load| [&mut load.mean_bps, &mut load.wire_bps, &mut load.utilisation, &mut load.coverage];
+const PORT_COLUMNS: Columns<2> = |load| [&mut load.mean_bps, &mut load.counter_bps];
 
 /// Loads of connections and other links.
 fn of_links(data: &Data) -> Result<Loads, ReportError> {
@@ -215,33 +206,16 @@ fn of_ports(data: &Data) -> Result<Loads, ReportError> {
         || Gathering::new(range.steps(), PORT_COLUMNS),
         |loads, batch| {
             let (starts, names, directions) = (batch.times("window_start")?, batch.texts("port")?, batch.texts("direction")?);
-            let (means, counters, utilisations) =
-                (batch.floats("mean_bps")?, batch.floats("counter_bps")?, batch.floats("utilisation_ratio")?);
-            let (capacities, discards, errors) =
-                (batch.integers("capacity_bps")?, batch.integers("counter_discards")?, batch.integers("counter_errors")?);
-            let (skews, up, total) =
-                (batch.floats("member_peak_ratio")?, batch.integers("members_up")?, batch.integers("members_total")?);
+            let (means, counters) = (batch.floats("mean_bps")?, batch.floats("counter_bps")?);
             for row in 0..batch.rows() {
                 let Some(step) = starts.get(row).and_then(|at| range.step_of(at)) else { continue };
-                let values =
-                    [means.get(row), counters.get(row), utilisations.get(row), None].map(|value| value.unwrap_or(f64::NAN));
-                let Some(load) = loads.of(names.known(row), directions.get(row), step, values) else { continue };
-                take_capacity(load, capacities.get(row), step);
-                load.discards = sum(load.discards, discards.get(row));
-                load.errors = sum(load.errors, errors.get(row));
-                load.member_peak_ratio = load.member_peak_ratio.into_iter().chain(skews.get(row)).reduce(f64::max);
-                if let Some((up, total)) = up.get(row).zip(total.get(row)) {
-                    load.members = Some((load.members.map_or(up, |(least, _)| least.min(up)), total));
-                }
+                let values = [means.get(row), counters.get(row)].map(|value| value.unwrap_or(f64::NAN));
+                _ = loads.of(names.known(row), directions.get(row), step, values);
             }
             Ok(())
         },
     )?;
     Ok(gathered.finish())
-}
-
-fn sum(so_far: Option<i64>, value: Option<i64>) -> Option<i64> {
-    value.map(|value| so_far.unwrap_or(0) + value).or(so_far)
 }
 
 /// Rows come in any order of time.

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use model::table::Row;
@@ -22,8 +23,8 @@ use crate::output::{Format, Heading, write_rows};
 #[derive(Args)]
 pub(crate) struct Report {
     /// Which
-    #[arg(value_enum)]
-    name: Name,
+    #[arg(value_parser = reports())]
+    name: &'static report::Report,
     #[command(flatten)]
     scope: Scope,
     /// Columns that rows are told apart by (traffic, customers), with commas between
@@ -32,13 +33,16 @@ pub(crate) struct Report {
     /// `previous`: beside it the range of the same length before (traffic, customers). A file: Azure Monitor's export (azure), or
     /// the output of `az peering received-route list` (policy)
     #[arg(long, value_name = "previous|FILE")]
-    compare: Option<PathBuf>,
+    compare: Vec<PathBuf>,
     /// Step of the series (azure): 1m, 5m or 1h
     #[arg(long, value_name = "SPAN", default_value = "5m")]
     step: String,
     /// How it is printed
     #[arg(long, value_enum, default_value_t)]
     format: Shape,
+    /// Which of an answer's tables CSV has, counted from 1
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    section: usize,
     /// File to write to, in place of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -70,39 +74,25 @@ pub(crate) struct Scope {
     time_zone: Option<String>,
 }
 
-/// The reports by name.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Name {
-    /// A verdict, and a line a connection with what can be trusted
-    Overview,
-    /// Loads, growth with dates, and what each one's failure would do
-    Links,
-    /// What Microsoft's traffic is: by service, region, AS, IP version, connection, location
-    Traffic,
-    /// Whose it is on our side: by customer, prefix, AS
-    Customers,
-    /// What goes around the peerings, what it costs, who could carry it
-    Transit,
-    /// Microsoft's rules for peers, with figures
-    Policy,
-    /// Our rates as Azure Monitor has them, and where the two differ
-    Azure,
-    /// The telemetry: ledger, timeouts, sampling, clocks, faults and what mends them
-    Exporters,
-}
-
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Shape {
     /// Sentences and columns for a person
     #[default]
     Table,
-    /// The main section as comma-separated values (RFC 4180)
+    /// One section, the main one unless --section says, as comma-separated values (RFC 4180)
     Csv,
     /// One object with `columns` and `rows`
     Json,
     /// One HTML file with pictures
     Html,
+}
+
+/// The reports by name, with what each says.
+fn reports() -> impl TypedValueParser<Value = &'static report::Report> {
+    let one = |report: &report::Report| PossibleValue::new(report.name).help(report.about);
+    let by_name = |name: String| report::Report::named(&name).ok_or("there is no such report");
+    PossibleValuesParser::new(report::Report::ALL.iter().map(one)).try_map(by_name)
 }
 
 impl From<ReportError> for Failure {
@@ -174,55 +164,39 @@ impl Report {
     /// Answers and prints.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let zone = self.scope.zone()?;
-        let range = self.scope.range(&zone, self.default_span())?;
-        let compares_previous = self.compare.as_deref().is_some_and(|compare| compare.as_os_str() == "previous");
+        let range = self.scope.range(&zone, self.name.default_span)?;
+        let (previous, others): (Vec<&PathBuf>, Vec<&PathBuf>) =
+            self.compare.iter().partition(|compare| compare.as_os_str() == "previous");
         let options = Options {
             by: self.by.clone(),
             filters: self.scope.filters()?,
-            compares_previous,
-            other: self.compare.clone().filter(|_| !compares_previous),
+            compares_previous: !previous.is_empty(),
+            others: others.into_iter().cloned().collect(),
             is_page: self.format == Shape::Html,
             zone: zone.clone(),
             step_seconds: parse_span(&self.step)? / 1_000_000,
             settings: report_settings(self.config.as_deref())?,
         };
-        self.refuse_what_means_nothing(&options)?;
         let progress = Progress::start();
-        let answer = self.report().answer(&self.scope.data, range, &options);
+        let answer = self.name.answer(&self.scope.data, range, &options);
         progress.end();
         self.print(&answer?, &zone)
     }
 
-    /// What is answered of unless it is said: growth, rules and bills need more than a day.
-    const fn default_span(&self) -> &'static str {
-        match self.name {
-            Name::Links | Name::Transit | Name::Policy => "30d",
-            _ => "24h",
+    /// The table that CSV has; the others are named.
+    fn section<'a>(&self, answer: &'a Answer) -> Result<Option<&'a report::Section>, Failure> {
+        let titles = || {
+            let one = |(number, section): (usize, &report::Section)| format!("{} {}", number + 1, section.title);
+            answer.sections.iter().enumerate().map(one).collect::<Vec<_>>().join("; ")
+        };
+        let section = self.section.checked_sub(1).and_then(|place| answer.sections.get(place));
+        if section.is_none() && !answer.sections.is_empty() {
+            return Err(Failure::usage(format!("--section {}: there are {}", self.section, titles())));
         }
-    }
-
-    fn refuse_what_means_nothing(&self, options: &Options) -> Result<(), Failure> {
-        let takes_by = matches!(self.name, Name::Traffic | Name::Customers);
-        if !takes_by && (!options.by.is_empty() || options.compares_previous) {
-            return Err(Failure::usage("--by and --compare previous are for the reports traffic and customers"));
+        if answer.sections.len() > 1 {
+            eprintln!("--section: {}", titles());
         }
-        if options.other.is_some() && !matches!(self.name, Name::Azure | Name::Policy) {
-            return Err(Failure::usage("--compare takes a file in the reports azure and policy; else write --compare previous"));
-        }
-        Ok(())
-    }
-
-    const fn report(&self) -> report::Report {
-        match self.name {
-            Name::Overview => report::Report::Overview,
-            Name::Links => report::Report::Links,
-            Name::Traffic => report::Report::Traffic,
-            Name::Customers => report::Report::Customers,
-            Name::Transit => report::Report::Transit,
-            Name::Policy => report::Report::Policy,
-            Name::Azure => report::Report::Azure,
-            Name::Exporters => report::Report::Exporters,
-        }
+        Ok(section)
     }
 
     fn print(&self, answer: &Answer, zone: &TimeZone) -> Result<(), Failure> {
@@ -232,7 +206,7 @@ impl Report {
             Shape::Json => writeln!(text, "{:#}", answer.json())?,
             Shape::Csv => {
                 answer.notes.iter().for_each(|note| eprintln!("{note}"));
-                if let Some(section) = answer.sections.first() {
+                if let Some(section) = self.section(answer)? {
                     let headings = headings(section, |_| true);
                     let row = |row: &Vec<report::Cell>| {
                         row.iter().zip(&section.columns).map(|(cell, column)| cell.value(column.unit)).collect()
@@ -259,7 +233,10 @@ fn table(text: &mut Vec<u8>, answer: &Answer, zone: &TimeZone) -> Result<(), Fai
     let at = |at_us: i64, zone: &TimeZone| report::Cell::Time(at_us).text(report::Unit::Time, zone).unwrap_or_default();
     let span = |zone: &TimeZone| format!("{} to {}", at(answer.range.from_us, zone), at(answer.range.to_us, zone));
     let name = zone.iana_name().unwrap_or("local time");
-    writeln!(text, "{}, {} ({name}); {} UTC", answer.report, span(zone), span(&TimeZone::UTC))?;
+    match span(zone) == span(&TimeZone::UTC) {
+        true => writeln!(text, "{}, {} UTC", answer.report, span(zone))?,
+        false => writeln!(text, "{}, {} ({name}); {} UTC", answer.report, span(zone), span(&TimeZone::UTC))?,
+    }
     for sentence in &answer.verdict {
         writeln!(text, "* {sentence}")?;
     }

@@ -8,12 +8,22 @@ use measure::judge::{agreement, correlation};
 use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
-use super::Options;
+use self::theirs::Theirs;
 use super::links::Links;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
-use crate::connections::is_peering;
 use crate::loads::{Way, direction_of, mean};
 use crate::{Data, ReportError};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "azure",
+    about: "Our rates as Azure Monitor has them, and where the two differ",
+    default_span: "24h",
+    takes_by: false,
+    compares: Compares::Files,
+    answer,
+};
 
 const SERIES: &[Column] = &[
     Column::new("time", Unit::Time),
@@ -44,16 +54,16 @@ const METRICS: [(&str, Direction); 2] =
 
 /// Answers `azure`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data)?;
-    let peerings: Vec<&ConnectionRow> = links.edge.iter().filter(|row| is_peering(row)).collect();
+    let links = Links::read(data, options)?;
+    let peerings = links.peerings();
     let mut answer = Answer::new("azure", data.range());
     answer.notes.push(
         "Microsoft does not say whose ingress its metrics mean: here ingress is what Microsoft receives. \
          IPv4 is taken for the IPv4 session, IPv6 for the other; traffic classes cannot be told apart by flows"
             .to_owned(),
     );
-    if let Some(file) = &options.other {
-        let theirs = theirs::read(file, data.range())?;
+    if !options.others.is_empty() {
+        let theirs = theirs::read(&options.others, data.range())?;
         compare(&mut answer, &links, &peerings, &theirs, data);
     }
     let section = match options.step_seconds {
@@ -107,6 +117,8 @@ fn series(links: &Links, peerings: &[&ConnectionRow], shares: &Shares, steps: us
                     let load = links.loads.get(&row.connection, direction)?;
                     let v6 = shares.get(&(row.connection.clone(), direction));
                     let rate = |step: usize| match (version, v6.and_then(|v6| v6.get(step))) {
+                        // Nothing is nothing of both.
+                        _ if load.mean_bps[step] == 0.0 => 0.0,
                         (None, _) => load.mean_bps[step],
                         (Some(0), Some(v6)) => load.mean_bps[step] * (1.0 - v6),
                         (Some(_), Some(v6)) => load.mean_bps[step] * v6,
@@ -157,25 +169,34 @@ fn minutes(data: &mut Data, peerings: &[&ConnectionRow]) -> Result<Section, Repo
     Ok(section)
 }
 
-/// Their rates by metric and connection, in our steps of five minutes, bit/s.
-type Theirs = BTreeMap<(String, String), Vec<f64>>;
+/// The means of so many steps each, at the first of them; not a number where one of them is not known.
+fn means_of(values: &[f64], each: usize) -> Vec<f64> {
+    if each <= 1 {
+        return values.to_vec();
+    }
+    let mean = |start: usize| values.get(start..start + each).map_or(f64::NAN, |part| part.iter().sum::<f64>() / each as f64);
+    (0..values.len()).map(mean).collect()
+}
 
 fn compare(answer: &mut Answer, links: &Links, peerings: &[&ConnectionRow], theirs: &Theirs, data: &Data) {
     let mut section = Section::new("Ours against Azure Monitor's", COMPARED);
+    answer.notes.extend(theirs.notes.iter().cloned());
     for row in peerings {
         let is_of = |id: &str| {
             row.azure_connection_id.as_deref().is_some_and(|ours| ours.eq_ignore_ascii_case(id)) || *row.connection == *id
         };
-        for ((metric, id), rates) in theirs.iter().filter(|((_, id), _)| is_of(id)) {
+        for ((metric, id), rates) in theirs.rates.iter().filter(|((_, id), _)| is_of(id)) {
             let Some((_, usual)) = METRICS.iter().find(|(name, _)| name.eq_ignore_ascii_case(metric)) else { continue };
-            let of = |direction: Direction| {
-                links.loads.get(&row.connection, direction).and_then(|load| correlation(&load.mean_bps, rates))
-            };
+            let ours = Direction::ALL.map(|direction| {
+                let load = links.loads.get(&row.connection, direction);
+                load.map(|load| means_of(&load.mean_bps, rates.each)).unwrap_or_default()
+            });
+            let of = |direction: Direction| correlation(&ours[direction as usize], &rates.bps);
             let other = if *usual == Direction::ToMicrosoft { Direction::FromMicrosoft } else { Direction::ToMicrosoft };
             let (by_usual, by_other) = (of(*usual), of(other));
             let is_other = by_other.unwrap_or(-1.0) > by_usual.unwrap_or(-1.0);
             let direction = if is_other { other } else { *usual };
-            let found = links.loads.get(&row.connection, direction).and_then(|load| agreement(&load.mean_bps, rates, TOLERANCE));
+            let found = agreement(&ours[direction as usize], &rates.bps, TOLERANCE);
             let (best, second) = if is_other { (by_other, by_usual) } else { (by_usual, by_other) };
             if let Some((found, since)) = found.and_then(|found| Some((found, found.differs_since?))) {
                 let at = Cell::Time(data.range().start_of(since)).text(Unit::Time, &jiff::tz::TimeZone::UTC).unwrap_or_default();

@@ -1,9 +1,19 @@
 //! `customers`: whose traffic it is on our side, by customer, prefix, AS.
 
-use super::Options;
-use super::tally::{Key, LOCATION, ROLE, Tally};
+use super::tally::{Key, LOCATION, PEERING, ROLE, Tally};
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Section};
 use crate::{Data, ReportError};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "customers",
+    about: "Whose it is on our side: by customer, prefix, AS",
+    default_span: "24h",
+    takes_by: true,
+    compares: Compares::Previous,
+    answer,
+};
 
 const TALLY: Tally = Tally {
     table: "prefixes",
@@ -15,6 +25,7 @@ const TALLY: Tally = Tally {
         Key::text("connection"),
         Key::text("direction"),
         LOCATION,
+        PEERING,
         ROLE,
     ],
     default: &["connection", "direction", "customer", "prefix", "asn"],

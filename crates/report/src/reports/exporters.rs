@@ -1,8 +1,20 @@
 //! `exporters`: the telemetry itself: what came, what was lost, what is wrong and how it is mended.
 
-use super::Options;
+use std::collections::BTreeSet;
+
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::{Data, ReportError, ReportSettings};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "exporters",
+    about: "The telemetry: ledger, timeouts, sampling, clocks, faults and what mends them",
+    default_span: "24h",
+    takes_by: false,
+    compares: Compares::Nothing,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("exporter", Unit::Text),
@@ -28,14 +40,14 @@ const COLUMNS: &[Column] = &[
     Column::detail("last_window", Unit::Time),
 ];
 
-const FAULTS: &[Column] = &[
-    Column::new("exporter", Unit::Text),
-    Column::new("fault", Unit::Text),
-    Column::new("figure", Unit::Text),
-    Column::new("ios_xr", Unit::Text),
-    Column::new("junos", Unit::Text),
-    Column::new("sr_os", Unit::Text),
-];
+/// Difference of clocks beyond which one is wrong, ms.
+const CLOCK_MS_MOST: f64 = 5_000.0;
+
+const FAULTS: &[Column] =
+    &[Column::new("exporter", Unit::Text), Column::new("fault", Unit::Text), Column::new("figure", Unit::Text)];
+
+const REMEDIES: &[Column] =
+    &[Column::new("fault", Unit::Text), Column::new("system", Unit::Text), Column::new("command", Unit::Text)];
 
 /// How an exporter fared over the range.
 #[derive(Clone, Debug, Default)]
@@ -57,12 +69,14 @@ pub(super) struct Health {
     clock_most_ms: Option<f64>,
     is_clock_refused: bool,
     /// Who tells its sampling rates.
-    sampling: Vec<String>,
+    pub(super) sampling: Vec<String>,
     /// Share of records without a known sampling rate.
     pub(super) unknown_rate: Option<f64>,
     /// Share of records without a known output interface.
     pub(super) unknown_output: Option<f64>,
     pub(super) coverage: Option<f64>,
+    /// Datagrams that the kernel dropped in a window at most, on the sockets of its worker.
+    kernel_drops_most: i64,
     coverage_least: Option<f64>,
     last_window_us: Option<i64>,
 }
@@ -82,7 +96,7 @@ pub(super) fn read(data: &mut Data) -> Result<Vec<Health>, ReportError> {
         let (clock_least, clock_most) = (batch.floats("clock_offset_least_ms")?, batch.floats("clock_offset_most_ms")?);
         let outputs = (batch.floats("out_interface_unknown_records")?, batch.floats("out_interface_told_records")?);
         let (coverages, coverages_least) = (batch.floats("coverage_mean")?, batch.floats("coverage_least")?);
-        let last = batch.times("last_window")?;
+        let (last, drops) = (batch.times("last_window")?, count("kernel_drops_most")?);
         for row in 0..batch.rows() {
             let known = |column: &crate::batch::Integers| column.get(row).unwrap_or(0);
             let share = |part: Option<f64>, all: f64| part.filter(|_| all > 0.0).map(|part| part / all);
@@ -108,6 +122,7 @@ pub(super) fn read(data: &mut Data) -> Result<Vec<Health>, ReportError> {
                 unknown_output: share(outputs.0.get(row), outputs.1.get(row).unwrap_or(0.0)),
                 coverage: coverages.get(row),
                 coverage_least: coverages_least.get(row),
+                kernel_drops_most: known(&drops),
                 last_window_us: last.get(row),
             });
         }
@@ -128,25 +143,41 @@ pub(super) fn read(data: &mut Data) -> Result<Vec<Health>, ReportError> {
 
 /// Answers `exporters`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
+    data.filter("exporters", &options.filters)?;
     let healths = read(data)?;
+    if healths.is_empty() && !options.filters.is_empty() {
+        return Err(ReportError::NoData("no exporter fits --where in this range".to_owned()));
+    }
     if healths.is_empty() {
         return Err(data.nothing("exporters"));
     }
     let mut main = Section::new("Exporters", COLUMNS);
-    let mut faults = Section::new("What is wrong, and what mends it", FAULTS);
+    let mut faults = Section::new("What is wrong", FAULTS);
+    let mut remedies = Section::new("What mends it", REMEDIES);
+    let mut answer = Answer::new("exporters", data.range());
+    let mut sentences = Vec::new();
+    let mut mended: BTreeSet<(&str, bool)> = BTreeSet::new();
     for health in &healths {
         main.rows.push(cells(health));
-        faults.rows.extend(found(health, data.range().to_us, &options.settings));
+        for (fault, figure) in found(health, data.range().to_us, &options.settings) {
+            sentences.push(format!("{}: {} ({figure}).", health.exporter, fault.name));
+            faults.rows.push(vec![health.exporter.as_str().into(), fault.name.into(), figure.into()]);
+            if mended.insert((fault.name, health.is_sflow())) {
+                let commands = if health.is_sflow() { fault.sflow } else { fault.flows };
+                let row = |(system, command): &(&'static str, &'static str)| {
+                    vec![fault.name.into(), (*system).into(), (*command).into()]
+                };
+                remedies.rows.extend(commands.iter().map(row));
+            }
+        }
     }
-    let mut answer = Answer::new("exporters", data.range());
-    answer.verdict.push(match faults.rows.len() {
-        0 => format!("{} exporters, and nothing wrong with any.", healths.len()),
-        count => format!("{} exporters, {count} faults.", healths.len()),
-    });
+    answer.is_alarming = !sentences.is_empty();
+    answer.verdict = match sentences.is_empty() {
+        true => vec![format!("{}, and nothing wrong.", super::counted(healths.len(), "exporter"))],
+        false => super::first_of(sentences, "faults"),
+    };
     answer.sections.push(main);
-    if !faults.rows.is_empty() {
-        answer.sections.push(faults);
-    }
+    answer.sections.extend([faults, remedies].into_iter().filter(|section| !section.rows.is_empty()));
     Ok(answer)
 }
 
@@ -176,55 +207,126 @@ fn cells(health: &Health) -> Vec<Cell> {
     ]
 }
 
-/// Sampling, where none is told.
-const SAMPLING: [&str; 3] =
-    ["option sampler-table (flow exporter-map)", "set forwarding-options sampling instance ... input rate N", "cflowd: sample N"];
-/// A cache that gives its flows out late.
-const TIMEOUT: [&str; 3] = [
-    "cache timeout active 60 (flow monitor-map)",
-    "set services flow-monitoring ... flow-active-timeout 60",
-    "cflowd: active-flow-timeout 60",
-];
-/// Output interfaces that are not told.
-const OUTPUT: [&str; 3] = [
-    "flow ipv4 monitor M sampler S ingress on the ports towards customers",
-    "set services flow-monitoring version-ipfix template T next-hop-learning enable",
-    "cflowd: use-vrtr-if-index as the other routers have it",
-];
-/// A clock that is not right.
-const CLOCK: [&str; 3] = ["ntp server ...", "set system ntp server ...", "system time ntp server ..."];
-/// Datagrams that get lost.
-const LOSS: [&str; 3] = [
-    "cache entries N (flow monitor-map); look at show flow monitor ... cache summary",
-    "set ... flow-table-size; look at show services accounting errors",
-    "cflowd: cache-size; look at show router cflowd status",
-];
-/// Templates that come too seldom.
-const TEMPLATES: [&str; 3] = [
-    "template data timeout 60 (flow exporter-map)",
-    "set ... template-refresh-rate seconds 60",
-    "cflowd: template-retransmit 60",
-];
+/// A fault, and the commands that mend it by system.
+struct Fault {
+    name: &'static str,
+    /// Of NetFlow and IPFIX.
+    flows: &'static [(&'static str, &'static str)],
+    /// Of sFlow.
+    sflow: &'static [(&'static str, &'static str)],
+}
 
-fn found(health: &Health, end_us: i64, settings: &ReportSettings) -> Vec<Vec<Cell>> {
+const HERE: &str = "this machine";
+
+const SAMPLING: Fault = Fault {
+    name: "sampling rate unknown",
+    flows: &[
+        ("IOS XR", "flow exporter-map E version v9 options sampler-table timeout 60"),
+        ("Junos", "set forwarding-options sampling instance I input rate N (option records tell it)"),
+        ("SR OS", "configure cflowd sample-profile 1 sample-rate N"),
+        ("EOS", "flow tracking sampled; sample N"),
+        ("peerscope", "[[exporter]] sampling = N, where the router cannot say it"),
+    ],
+    sflow: &[("any", "sFlow tells its rate with each sample: look at the agent's version")],
+};
+const TIMEOUT: Fault = Fault {
+    name: "active timeout long",
+    flows: &[
+        ("IOS XR", "flow monitor-map M cache timeout active 60"),
+        ("Junos", "set services flow-monitoring version-ipfix template T flow-active-timeout 60"),
+        ("SR OS", "configure cflowd active-timeout 1"),
+        ("EOS", "flow tracking sampled; tracker T; record export on interval 60000"),
+    ],
+    sflow: &[],
+};
+const OUTPUT: Fault = Fault {
+    name: "output interface unknown",
+    flows: &[
+        ("IOS XR", "flow ipv4 monitor M sampler S ingress, on the ports towards customers"),
+        ("Junos", "set services flow-monitoring version-ipfix template T nexthop-learning enable"),
+        ("SR OS", "configure cflowd use-vrtr-if-index, as the other routers have it"),
+    ],
+    sflow: &[("EOS", "sflow sample output interface")],
+};
+const CLOCK: Fault = Fault {
+    name: "clock off or unstable",
+    flows: &[
+        ("IOS XR", "ntp server ADDRESS"),
+        ("Junos", "set system ntp server ADDRESS"),
+        ("SR OS", "configure system time ntp server ADDRESS"),
+        ("EOS", "ntp server ADDRESS"),
+    ],
+    sflow: &[],
+};
+const LOSS: Fault = Fault {
+    name: "telemetry lost",
+    flows: &[
+        ("IOS XR", "flow monitor-map M cache entries N; show flow monitor M cache summary location L"),
+        ("Junos", "set chassis fpc F inline-services flow-table-size; show services accounting errors inline-jflow"),
+        ("SR OS", "configure cflowd cache-size N; show router cflowd status"),
+        ("the path", "look for drops between the router and here, and for policers"),
+    ],
+    sflow: &[
+        ("EOS", "sflow sample N, a larger N; show sflow"),
+        ("Junos", "set protocols sflow sample-rate ingress N, a larger N; show sflow"),
+        ("the path", "look for drops between the router and here, and for policers"),
+    ],
+};
+const DROPS: Fault = Fault {
+    name: "dropped by this machine's kernel",
+    flows: &[(HERE, "sysctl net.core.rmem_max at [receive] buffer_bytes or above; more workers")],
+    sflow: &[(HERE, "sysctl net.core.rmem_max at [receive] buffer_bytes or above; more workers")],
+};
+const TEMPLATES: Fault = Fault {
+    name: "sets that cannot be decoded",
+    flows: &[
+        ("IOS XR", "flow exporter-map E version v9 template data timeout 60"),
+        ("Junos", "set services flow-monitoring version-ipfix template T template-refresh-rate seconds 60"),
+        ("SR OS", "configure cflowd template-retransmit 60"),
+        ("peerscope", "peerscope inspect CAPTURE says what they are"),
+    ],
+    sflow: &[("peerscope", "peerscope inspect CAPTURE says what they are")],
+};
+const SILENT: Fault = Fault {
+    name: "silent at the end",
+    flows: &[("any", "is it up, and does its exporter still point here?")],
+    sflow: &[("any", "is it up, and does its exporter still point here?")],
+};
+
+impl Health {
+    fn is_sflow(&self) -> bool {
+        self.protocol == "sflow"
+    }
+}
+
+/// What is wrong with an exporter, with figures.
+fn found(health: &Health, end_us: i64, settings: &ReportSettings) -> Vec<(&'static Fault, String)> {
     let percent = |ratio: f64| format!("{:.1} %", ratio * 100.0);
     let above = |ratio: Option<f64>, limit: i64| ratio.filter(|ratio| *ratio * 100.0 > limit as f64);
-    let is_flows = health.protocol != "sflow";
     let silent_s = health.last_window_us.map(|last_us| (end_us - last_us) / 1_000_000).filter(|seconds| *seconds > 600);
     let low = health.coverage.filter(|ratio| *ratio * 100.0 < settings.coverage_percent as f64);
-    let clock = health.clock_most_ms.filter(|offset| offset.abs() > 5_000.0 && is_flows || health.is_clock_refused);
-    let faults: [(&str, Option<String>, [&str; 3]); 7] = [
-        ("sampling rate unknown", above(health.unknown_rate, 0).map(percent), SAMPLING),
-        ("active timeout long", health.active_timeout_s.filter(|s| *s > 120).map(|s| format!("{s} s")), TIMEOUT),
-        ("output interface unknown", above(health.unknown_output, settings.unknown_output_percent).map(percent), OUTPUT),
-        ("clock off or unstable", clock.map(|offset| format!("{offset:.0} ms")), CLOCK),
-        ("telemetry lost", low.map(|ratio| format!("coverage {}", percent(ratio))), LOSS),
-        ("sets that cannot be decoded", (health.undecodable > 0).then(|| health.undecodable.to_string()), TEMPLATES),
-        ("silent at the end", silent_s.map(|seconds| format!("{seconds} s")), [""; 3]),
-    ];
-    let row = |(fault, figure, commands): (&str, Option<String>, [&str; 3])| {
-        let head: [Cell; 3] = [health.exporter.as_str().into(), fault.into(), figure?.into()];
-        Some(head.into_iter().chain(commands.map(Cell::from)).collect())
+    let offsets = health.clock_least_ms.into_iter().chain(health.clock_most_ms);
+    let offset = offsets.max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let clock = match offset {
+        _ if health.is_sflow() => None,
+        Some(ms) if ms.abs() > CLOCK_MS_MOST || health.is_clock_refused => Some(format!("{ms:.0} ms")),
+        None if health.is_clock_refused => Some("it is not used".to_owned()),
+        _ => None,
     };
-    faults.into_iter().filter_map(row).collect()
+    let drops = Some(health.kernel_drops_most).filter(|drops| *drops > 0);
+    let faults: [(&'static Fault, Option<String>); 8] = [
+        (&SAMPLING, above(health.unknown_rate, 0).map(|ratio| format!("{} of the records", percent(ratio)))),
+        (&TIMEOUT, health.active_timeout_s.filter(|s| *s > 120).map(|s| format!("{s} s"))),
+        (
+            &OUTPUT,
+            above(health.unknown_output, settings.unknown_output_percent)
+                .map(|ratio| format!("{} of the records", percent(ratio))),
+        ),
+        (&CLOCK, clock),
+        (&DROPS, drops.map(|drops| format!("{drops} datagrams a minute at most"))),
+        (&LOSS, low.map(|ratio| format!("coverage {}", percent(ratio)))),
+        (&TEMPLATES, (health.undecodable > 0).then(|| health.undecodable.to_string())),
+        (&SILENT, silent_s.map(|seconds| format!("{seconds} s"))),
+    ];
+    faults.into_iter().filter_map(|(fault, figure)| Some((fault, figure?))).collect()
 }

@@ -1,16 +1,28 @@
 //! `links`: what each connection carried, how fast it grows, and what its failure would do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use measure::judge::{Connection, Network, Outcome, agreement};
+use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
-use super::Options;
+use super::selection::Selection;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{Edge, is_active, is_peering};
 use crate::growth::{self, Growth};
 use crate::loads::{Load, Loads, mean, of_links_and_ports};
 use crate::{Data, Range, ReportError};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "links",
+    about: "Loads, growth with dates, and what each one's failure would do",
+    default_span: "30d",
+    takes_by: false,
+    compares: Compares::Previous,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("connection", Unit::Text),
@@ -48,12 +60,36 @@ pub(super) struct Links {
     pub(super) edge: Edge,
     pub(super) loads: Loads,
     pub(super) ports: Loads,
+    /// What of it is told.
+    selection: Selection,
 }
 
 impl Links {
-    pub(super) fn read(data: &mut Data) -> Result<Links, ReportError> {
+    pub(super) fn read(data: &mut Data, options: &Options) -> Result<Links, ReportError> {
         let (loads, ports) = of_links_and_ports(data)?;
-        Ok(Links { edge: Edge::read(data)?, loads, ports })
+        let edge = Edge::read(data)?;
+        let selection = Selection::of(&options.filters, &edge, &loads)?;
+        Ok(Links { edge, loads, ports, selection })
+    }
+
+    /// Whether a link is among those that were asked for.
+    pub(super) fn is_told(&self, name: &str) -> bool {
+        self.selection.has(&self.edge, name)
+    }
+
+    /// Whether a direction is among those that were asked for.
+    pub(super) fn is_direction_told(&self, direction: Direction) -> bool {
+        self.selection.has_direction(direction)
+    }
+
+    /// The links that were asked for.
+    pub(super) fn told(&self) -> impl Iterator<Item = &ConnectionRow> {
+        self.edge.iter().filter(|row| self.is_told(&row.connection))
+    }
+
+    /// The peering connections among them.
+    pub(super) fn peerings(&self) -> Vec<&ConnectionRow> {
+        self.told().filter(|row| is_peering(row)).collect()
     }
 
     /// The names of active peering connections with a capacity, and the network that they are in one direction.
@@ -123,24 +159,87 @@ pub(super) fn in_two<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T]) -> Vec<R
     })
 }
 
+/// Columns after all others, where the range before is asked for too.
+const PREVIOUS: [Column; 3] =
+    [Column::new("previous_mean", Unit::Mbps), Column::new("previous_p95", Unit::Mbps), Column::new("p95_growth", Unit::Ratio)];
+
 /// Answers `links`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data)?;
-    let columns: Vec<Column> = COLUMNS.iter().chain(&growth::COLUMNS).copied().collect();
+    let links = Links::read(data, options)?;
+    let before = if options.compares_previous { Some(before(data, options)?) } else { None };
+    let columns: Vec<Column> =
+        COLUMNS.iter().chain(&growth::COLUMNS).chain(before.iter().flat_map(|_| &PREVIOUS)).copied().collect();
     let range = data.range();
-    let mut section = Section::new("Loads by connection and direction", &columns);
     let failures = links.failures_both();
-    let ways: Vec<(&(Name, Direction), &Load)> = links.loads.by_way.iter().collect();
-    let rows = |ways: &[(&(Name, Direction), &Load)]| -> Vec<Vec<Cell>> {
-        let one = |((name, direction), load): &(&(Name, Direction), &Load)| {
-            row(&links, (name, *direction), load, failures[*direction as usize].get(name), range, options)
+    let is_told = |(name, direction): &(Name, Direction)| links.is_told(name) && links.is_direction_told(*direction);
+    let ways: Vec<(&(Name, Direction), &Load)> = links.loads.by_way.iter().filter(|(way, _)| is_told(way)).collect();
+    let rows = |ways: &[(&(Name, Direction), &Load)]| -> Vec<(Vec<Cell>, Option<Order>)> {
+        let one = |(way, load): &(&(Name, Direction), &Load)| {
+            let (name, direction) = way;
+            let (mut cells, order) =
+                row(&links, (name, *direction), load, failures[*direction as usize].get(name), range, options);
+            cells.extend(
+                before.iter().flat_map(|before| compared(load, before.as_ref().and_then(|before| before.by_way.get(way)))),
+            );
+            (cells, order)
         };
         ways.iter().map(one).collect()
     };
-    section.rows = in_two(&ways, rows);
-    let mut answer = Answer::new("links", data.range());
-    answer.sections.push(section);
+    let (rows, orders): (Vec<_>, Vec<_>) = in_two(&ways, rows).into_iter().unzip();
+    let mut answer = Answer::new("links", range);
+    if before.as_ref().is_some_and(Option::is_none) {
+        answer.notes.push("there is nothing of the range before".to_owned());
+    }
+    let peerings = || ways.iter().zip(&rows).filter(|((way, _), _)| links.edge.get(&way.0).is_some_and(is_peering));
+    let trend_days = columns.iter().position(|column| column.name == "trend_days");
+    let has_trend = |row: &[Cell]| trend_days.and_then(|place| row.get(place)).is_some_and(|days| *days != Cell::Null);
+    if peerings().next().is_some() && !peerings().any(|(_, row)| has_trend(row)) {
+        answer.notes.push("dates need seven days at least, of each of which half is known: there is no trend yet".to_owned());
+    }
+    answer.verdict = orders_told(orders.into_iter().flatten().collect(), options);
+    answer.is_alarming = !answer.verdict.is_empty();
+    answer.sections.push(Section { rows, ..Section::new("Loads by connection and direction", &columns) });
     Ok(answer)
+}
+
+/// Loads of the range before; `None` where there is nothing of it.
+fn before(data: &Data, options: &Options) -> Result<Option<Loads>, ReportError> {
+    let mut data = Data::open(data.folder(), data.range().previous(), &[], &options.settings)?;
+    match of_links_and_ports(&mut data) {
+        Ok((loads, _)) => Ok(Some(loads)),
+        Err(ReportError::NoData(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn compared(load: &Load, before: Option<&Load>) -> [Cell; 3] {
+    let p95 = before.and_then(Load::p95);
+    let growth = load.p95().zip(p95).filter(|(_, before)| *before > 0.0).map(|(now, before)| now / before - 1.0);
+    [Cell::mbps(before.and_then(Load::mean)), Cell::mbps(p95), growth.into()]
+}
+
+/// When something has to be ordered for a connection.
+struct Order {
+    name: Name,
+    direction: Direction,
+    by_us: i64,
+    full_us: Option<i64>,
+    n1_us: Option<i64>,
+}
+
+/// Orders as sentences, one a connection, the first ones first.
+fn orders_told(mut orders: Vec<Order>, options: &Options) -> Vec<String> {
+    orders.sort_by_key(|order| order.by_us);
+    let mut names: BTreeSet<Name> = BTreeSet::new();
+    orders.retain(|order| names.insert(order.name.clone()));
+    let day = |at_us: i64| Cell::Time(at_us).text(Unit::Date, &options.zone).unwrap_or_default();
+    let one = |order: &Order| {
+        let full = order.full_us.map(|at_us| format!("full on {}", day(at_us)));
+        let n1 = order.n1_us.map(|at_us| format!("its failure no longer held on {}", day(at_us)));
+        let why = full.into_iter().chain(n1).collect::<Vec<_>>().join(", ");
+        format!("{}, {}: order by {} ({why}).", order.name, order.direction.name().replace('_', " "), day(order.by_us))
+    };
+    super::first_of(orders.iter().map(one).collect(), "connections to order for")
 }
 
 fn row(
@@ -150,7 +249,7 @@ fn row(
     failure: Option<&(Outcome, Name)>,
     range: Range,
     options: &Options,
-) -> Vec<Cell> {
+) -> (Vec<Cell>, Option<Order>) {
     let known = links.edge.get(name);
     let (counter, ratio) = links.counters(name, direction);
     let at = |step: usize| range.start_of(step);
@@ -187,6 +286,9 @@ fn row(
     ];
     let growth = Growth::of(load, range, &options.zone, &options.settings);
     let full = options.settings.full_percent as f64 / 100.0;
-    cells.extend(growth.cells(worst.map(|(worst, _)| worst.utilisation), full));
-    cells
+    let n1 = worst.map(|(worst, _)| worst.utilisation);
+    cells.extend(growth.cells(n1, full));
+    let order = known.is_some_and(is_peering).then(|| growth.order(n1, full)).flatten();
+    let order = order.map(|(by_us, full_us, n1_us)| Order { name: name.clone(), direction, by_us, full_us, n1_us });
+    (cells, order)
 }

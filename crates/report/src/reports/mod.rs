@@ -6,35 +6,46 @@ mod exporters;
 mod links;
 mod overview;
 mod policy;
+mod selection;
 mod tally;
 mod traffic;
 mod transit;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
 use crate::{Answer, Data, Filter, Range, ReportError, ReportSettings};
 
-/// A report by its name.
+/// A report: its name, what it may be asked with, and how it is answered.
+///
+/// To add one, write `reports/NAME.rs` with a `pub(super) const REPORT` in it, put each of its queries into a file in `sql/` that is
+/// entered in [`QUERIES`], and enter the report in [`Report::ALL`]: the program, its help and the tests know it from there.
+#[derive(Debug)]
+pub struct Report {
+    /// Its name, as it is asked for.
+    pub name: &'static str,
+    /// What it says, in a line.
+    pub about: &'static str,
+    /// What is answered of unless it is said, as [`crate::parse_span`] reads it.
+    pub default_span: &'static str,
+    /// Whether the columns that rows are told apart by can be chosen.
+    pub takes_by: bool,
+    /// What it can be compared with.
+    pub compares: Compares,
+    /// Answers it.
+    answer: fn(&mut Data, &Options) -> Result<Answer, ReportError>,
+}
+
+/// What a report can be compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// A verdict, and a line a connection.
-    Overview,
-    /// Loads, growth and what a failure would do.
-    Links,
-    /// What Microsoft's traffic is.
-    Traffic,
-    /// Whose traffic it is, on our side.
-    Customers,
-    /// What goes around the peerings, and what it costs.
-    Transit,
-    /// Microsoft's rules for peers, with figures.
-    Policy,
-    /// Our figures as Azure Monitor has them.
-    Azure,
-    /// The telemetry itself.
-    Exporters,
+pub enum Compares {
+    /// Nothing.
+    Nothing,
+    /// The range of the same length before.
+    Previous,
+    /// Files of another's figures.
+    Files,
 }
 
 /// What a report is asked for with.
@@ -46,8 +57,8 @@ pub struct Options {
     pub filters: Vec<Filter>,
     /// Beside it the range of the same length before.
     pub compares_previous: bool,
-    /// A file of another's figures: Azure Monitor's export, or the list of received routes.
-    pub other: Option<PathBuf>,
+    /// Files of another's figures: Azure Monitor's export, or the lists of received routes.
+    pub others: Vec<PathBuf>,
     /// It is for a page: pictures, and more sections.
     pub is_page: bool,
     /// Zone of days and of instants that people read.
@@ -59,30 +70,21 @@ pub struct Options {
 }
 
 impl Report {
-    /// All of them.
-    pub const ALL: [Report; 8] = [
-        Report::Overview,
-        Report::Links,
-        Report::Traffic,
-        Report::Customers,
-        Report::Transit,
-        Report::Policy,
-        Report::Azure,
-        Report::Exporters,
+    /// All of them, in the order in which help names them.
+    pub const ALL: &[Report] = &[
+        overview::REPORT,
+        links::REPORT,
+        traffic::REPORT,
+        customers::REPORT,
+        transit::REPORT,
+        policy::REPORT,
+        azure::REPORT,
+        exporters::REPORT,
     ];
 
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Report::Overview => "overview",
-            Report::Links => "links",
-            Report::Traffic => "traffic",
-            Report::Customers => "customers",
-            Report::Transit => "transit",
-            Report::Policy => "policy",
-            Report::Azure => "azure",
-            Report::Exporters => "exporters",
-        }
+    /// The report of a name.
+    pub fn named(name: &str) -> Option<&'static Report> {
+        Report::ALL.iter().find(|report| report.name == name)
     }
 
     /// Answers it from a data folder.
@@ -90,21 +92,48 @@ impl Report {
     /// # Errors
     ///
     /// If the options mean nothing to it, or there is nothing to answer from.
-    pub fn answer(self, folder: &std::path::Path, range: Range, options: &Options) -> Result<Answer, ReportError> {
-        let mut data = Data::open(folder, range, &options.filters, &options.settings)?;
-        let mut answer = match self {
-            Report::Overview => overview::answer(&mut data, options),
-            Report::Links => links::answer(&mut data, options),
-            Report::Traffic => traffic::answer(&mut data, options),
-            Report::Customers => customers::answer(&mut data, options),
-            Report::Transit => transit::answer(&mut data, options),
-            Report::Policy => policy::answer(&mut data, options),
-            Report::Azure => azure::answer(&mut data, options),
-            Report::Exporters => exporters::answer(&mut data, options),
-        }?;
+    pub fn answer(&self, folder: &Path, range: Range, options: &Options) -> Result<Answer, ReportError> {
+        self.refuse_what_means_nothing(options)?;
+        let mut data = Data::open(folder, range, &[], &options.settings)?;
+        let mut answer = (self.answer)(&mut data, options)?;
         answer.notes.extend(data.notes());
         Ok(answer)
     }
+
+    fn refuse_what_means_nothing(&self, options: &Options) -> Result<(), ReportError> {
+        let names = |fits: fn(&Report) -> bool| {
+            Report::ALL.iter().filter(|report| fits(report)).map(|report| report.name).collect::<Vec<_>>().join(", ")
+        };
+        let refused = |what: &str, others: String| {
+            Err(ReportError::Usage(format!("the report {} takes no {what}; these do: {others}", self.name)))
+        };
+        if !options.by.is_empty() && !self.takes_by {
+            return refused("--by", names(|report| report.takes_by));
+        }
+        if options.compares_previous && self.compares != Compares::Previous {
+            return refused("--compare previous", names(|report| report.compares == Compares::Previous));
+        }
+        if !options.others.is_empty() && self.compares != Compares::Files {
+            return refused("--compare FILE", names(|report| report.compares == Compares::Files));
+        }
+        Ok(())
+    }
+}
+
+/// Sentences of one kind, the first of them: a verdict is read, not searched.
+fn first_of(mut sentences: Vec<String>, what: &str) -> Vec<String> {
+    const TOLD_MOST: usize = 5;
+    let more = sentences.len().saturating_sub(TOLD_MOST);
+    if more > 1 {
+        sentences.truncate(TOLD_MOST);
+        sentences.push(format!("And {more} more {what}: the table has them."));
+    }
+    sentences
+}
+
+/// A number of things: `1 exporter`, `2 exporters`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The queries of the reports by name, for other engines to run; `{by}` stands for columns, `{connections}` for texts.

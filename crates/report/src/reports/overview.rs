@@ -1,19 +1,30 @@
 //! `overview`: a verdict in words, then a line a connection with what can be trusted of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
-use super::Options;
 use super::exporters::{self, Health};
 use super::links::{Failures, Links, in_two};
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
 use crate::loads::Load;
 use crate::{Chart, Data, ReportError, ReportSettings};
 
-const COLUMNS: &[Column] = &[
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "overview",
+    about: "A verdict, and a line a connection with what can be trusted",
+    default_span: "24h",
+    takes_by: false,
+    compares: Compares::Nothing,
+    answer,
+};
+
+/// Columns of a line, and after them those of its trust strip.
+const COLUMNS: [Column; 12] = [
     Column::new("connection", Unit::Text),
     Column::new("role", Unit::Text),
     Column::new("location", Unit::Text),
@@ -26,7 +37,12 @@ const COLUMNS: &[Column] = &[
     Column::new("n1_utilisation", Unit::Ratio),
     Column::new("n1_survivor", Unit::Text),
     Column::new("n1_holds", Unit::Flag),
+];
+
+/// The trust strip.
+const TRUST: [Column; 7] = [
     Column::new("flows_to_counters", Unit::Ratio),
+    Column::new("sampling", Unit::Text),
     Column::new("unknown_rate", Unit::Ratio),
     Column::new("active_timeout", Unit::Seconds),
     Column::new("coverage", Unit::Ratio),
@@ -52,6 +68,7 @@ struct Line<'a> {
 /// What is known of how good the figures are.
 #[derive(Default)]
 struct Trust {
+    sampling: String,
     unknown_rate: Option<f64>,
     active_timeout_s: Option<i64>,
     coverage: Option<f64>,
@@ -60,47 +77,85 @@ struct Trust {
 
 /// Answers `overview`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data)?;
-    let healths: BTreeMap<String, Health> =
-        exporters::read(data)?.into_iter().map(|health| (health.exporter.clone(), health)).collect();
+    let links = Links::read(data, options)?;
+    let mut healths: BTreeMap<String, Vec<Health>> = BTreeMap::new();
+    for health in exporters::read(data)? {
+        healths.entry(health.exporter.clone()).or_default().push(health);
+    }
     let failures = links.failures_both();
-    let shown = |row: &&ConnectionRow| {
-        is_peering(row) || Direction::ALL.into_iter().any(|direction| links.loads.get(&row.connection, direction).is_some())
-    };
-    let rows: Vec<&ConnectionRow> = links.edge.iter().filter(shown).collect();
+    let has_load = |row: &ConnectionRow| Direction::ALL.into_iter().any(|way| links.loads.get(&row.connection, way).is_some());
+    let rows: Vec<&ConnectionRow> = links.told().filter(|row| is_peering(row) || has_load(row)).collect();
     let mut lines = in_two(&rows, |rows| rows.iter().map(|row| line(&links, row, &failures, &healths)).collect());
     lines.sort_by(|a, b| b.peak.map_or(-1.0, |peak| peak.0).total_cmp(&a.peak.map_or(-1.0, |peak| peak.0)));
-    let mut section = Section::new("Connections", COLUMNS);
-    section.rows = lines.iter().map(|line| cells(line, data, &options.settings)).collect();
     let mut answer = Answer::new("overview", data.range());
-    answer.verdict = verdict(&lines, &links, &options.settings);
-    answer.sections.push(section);
+    (answer.verdict, answer.is_alarming) = verdict(&lines, &links, &options.settings);
     if options.is_page {
-        answer.charts = charts(&lines, &links);
-        answer.sections.extend(for_a_page(data, options)?);
+        answer.facts = facts(&lines, &links);
+        answer.charts = charts(&lines, &links, options);
+        answer.sections = for_a_page(data, options, &lines)?;
+    } else {
+        let columns: Vec<Column> = COLUMNS.into_iter().chain(TRUST).collect();
+        let row = |line: &Line<'_>| {
+            cells(line, data, &options.settings).into_iter().chain(trust_cells(line, &options.settings)).collect()
+        };
+        let rows = lines.iter().map(row).collect();
+        answer.sections.push(Section { rows, ..Section::new("Connections", &columns) });
     }
     Ok(answer)
 }
 
+/// A few numbers that stand for all.
+fn facts(lines: &[Line<'_>], links: &Links) -> Vec<(&'static str, String)> {
+    let of = |role: fn(&ConnectionRow) -> bool| lines.iter().filter(move |line| role(line.row));
+    let gbps = |bps: f64| if bps < 1e8 { format!("{:.1} Mbit/s", bps / 1e6) } else { format!("{:.1} Gbit/s", bps / 1e9) };
+    let mean = |role: fn(&ConnectionRow) -> bool, direction: Direction| {
+        gbps(of(role).filter_map(|line| links.loads.get(&line.row.connection, direction)?.mean()).sum())
+    };
+    let is_transit = |row: &ConnectionRow| &*row.role == "transit";
+    let active = of(is_peering).filter(|line| is_active(line.row));
+    let capacity = active.clone().filter_map(|line| line.capacity_bps).sum();
+    vec![
+        ("active connections", format!("{} of {}", active.count(), of(is_peering).count())),
+        ("their capacity", gbps(capacity)),
+        ("from Microsoft, mean", mean(is_peering, Direction::FromMicrosoft)),
+        ("to Microsoft, mean", mean(is_peering, Direction::ToMicrosoft)),
+        ("to Microsoft over transit, mean", mean(is_transit, Direction::ToMicrosoft)),
+    ]
+}
+
 /// Pictures of the fullest connections.
-fn charts(lines: &[Line<'_>], links: &Links) -> Vec<Chart> {
+fn charts(lines: &[Line<'_>], links: &Links, options: &Options) -> Vec<Chart> {
     let one = |line: &Line<'_>| {
         let of = |direction: Direction| {
             let values = links.loads.get(&line.row.connection, direction).map(|load| load.utilisation.clone());
-            (direction.name().replace('_', " "), values.unwrap_or_default())
+            (direction.name().replace("_m", " M"), values.unwrap_or_default())
         };
-        Chart { title: line.row.connection.to_string(), lines: Direction::ALL.map(of).into() }
+        let text = |cell: Cell, unit: Unit| cell.text(unit, &options.zone);
+        let capacity = text(Cell::mbps(line.capacity_bps), Unit::Mbps).map(|mbps| format!("{mbps} Mbit/s"));
+        let peak = line.peak.and_then(|(ratio, _)| text(ratio.into(), Unit::Ratio)).map(|ratio| format!("peak {ratio}"));
+        let caption = capacity.into_iter().chain(peak).collect::<Vec<_>>().join(", ");
+        Chart { title: line.row.connection.to_string(), caption, lines: Direction::ALL.map(of).into() }
     };
     lines.iter().filter(|line| line.peak.is_some()).take(CHARTS_MOST).map(one).collect()
 }
 
-/// What the traffic is, what goes over transit, and what the telemetry is worth.
-fn for_a_page(data: &mut Data, options: &Options) -> Result<Vec<Section>, ReportError> {
-    let mut sections = Vec::new();
-    for (of, title) in [
-        (super::traffic::answer as fn(&mut Data, &Options) -> Result<Answer, ReportError>, "Services"),
-        (super::transit::answer, "Transit"),
-        (super::exporters::answer, "Exporters"),
+/// The lines and their trust apart, what the traffic is, what goes over transit, and what the telemetry is worth.
+fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<Vec<Section>, ReportError> {
+    let mut connections = Section::new("Connections", &COLUMNS);
+    connections.rows = lines.iter().map(|line| cells(line, data, &options.settings)).collect();
+    let mut trust = Section::new("What can be trusted", &[&COLUMNS[..1], &TRUST].concat());
+    let with_name = |line: &Line<'_>| {
+        let name: Cell = (&line.row.connection).into();
+        std::iter::once(name).chain(trust_cells(line, &options.settings)).collect()
+    };
+    trust.rows = lines.iter().map(with_name).collect();
+    let mut sections = vec![connections, trust];
+    // Exporters are not of one connection.
+    let of_exporters = Options { filters: Vec::new(), ..options.clone() };
+    for (of, title, options) in [
+        (super::traffic::answer as fn(&mut Data, &Options) -> Result<Answer, ReportError>, "Services", options),
+        (super::transit::answer, "Transit", options),
+        (super::exporters::answer, "Exporters", &of_exporters),
     ] {
         match of(data, options) {
             Ok(answer) => {
@@ -115,7 +170,12 @@ fn for_a_page(data: &mut Data, options: &Options) -> Result<Vec<Section>, Report
     Ok(sections)
 }
 
-fn line<'a>(links: &Links, row: &'a ConnectionRow, failures: &[Failures; 2], healths: &BTreeMap<String, Health>) -> Line<'a> {
+fn line<'a>(
+    links: &Links,
+    row: &'a ConnectionRow,
+    failures: &[Failures; 2],
+    healths: &BTreeMap<String, Vec<Health>>,
+) -> Line<'a> {
     let loads = Direction::ALL.map(|direction| links.loads.get(&row.connection, direction));
     let worst = failures.iter().filter_map(|failures| failures.get(&row.connection));
     let n1 = worst.filter_map(|(outcome, survivor)| Some((outcome.survivors.first()?.utilisation, survivor.clone())));
@@ -136,14 +196,17 @@ fn line<'a>(links: &Links, row: &'a ConnectionRow, failures: &[Failures; 2], hea
     }
 }
 
-fn trust(row: &ConnectionRow, healths: &BTreeMap<String, Health>, loads: [Option<&Load>; 2]) -> Trust {
-    let mine: Vec<&Health> = row.exporters.iter().filter_map(|exporter| healths.get(&**exporter)).collect();
+fn trust(row: &ConnectionRow, healths: &BTreeMap<String, Vec<Health>>, loads: [Option<&Load>; 2]) -> Trust {
+    let mine: Vec<&Health> = row.exporters.iter().filter_map(|exporter| healths.get(&**exporter)).flatten().collect();
     let most = |of: fn(&Health) -> Option<f64>| mine.iter().filter_map(|health| of(health)).reduce(f64::max);
-    let coverages = loads.iter().flatten().filter_map(|load| load.coverage());
+    let coverage = loads.iter().flatten().filter_map(|load| load.coverage()).reduce(f64::min);
+    let sampling: BTreeSet<&str> = mine.iter().flat_map(|health| &health.sampling).map(String::as_str).collect();
     Trust {
+        sampling: sampling.into_iter().collect::<Vec<_>>().join(", "),
         unknown_rate: most(|health| health.unknown_rate),
         active_timeout_s: mine.iter().filter_map(|health| health.active_timeout_s).max(),
-        coverage: coverages.reduce(f64::min),
+        // Of a range that is too short to have whole steps the exporters' own is known.
+        coverage: coverage.or_else(|| mine.iter().filter_map(|health| health.coverage).reduce(f64::min)),
         unknown_output: most(|health| health.unknown_output),
     }
 }
@@ -172,13 +235,6 @@ fn doubts(line: &Line<'_>, settings: &ReportSettings) -> Vec<String> {
 
 fn cells(line: &Line<'_>, data: &Data, settings: &ReportSettings) -> Vec<Cell> {
     let full = settings.full_percent as f64 / 100.0;
-    let doubts = doubts(line, settings);
-    let is_known = line.flows_to_counters.is_some() || line.trust.coverage.is_some();
-    let trust = match (doubts.is_empty(), is_known) {
-        (false, _) => doubts.join("; "),
-        (true, true) => "good".to_owned(),
-        (true, false) => "not known".to_owned(),
-    };
     vec![
         (&line.row.connection).into(),
         (&line.row.role).into(),
@@ -192,63 +248,99 @@ fn cells(line: &Line<'_>, data: &Data, settings: &ReportSettings) -> Vec<Cell> {
         line.n1.as_ref().map(|(ratio, _)| *ratio).into(),
         line.n1.as_ref().map(|(_, survivor)| survivor).into(),
         line.n1.as_ref().map(|(ratio, _)| *ratio <= full).into(),
+    ]
+}
+
+fn trust_cells(line: &Line<'_>, settings: &ReportSettings) -> Vec<Cell> {
+    let doubts = doubts(line, settings);
+    let trust = match (doubts.is_empty(), line.flows_to_counters, line.trust.coverage) {
+        (false, ..) => doubts.join("; "),
+        (true, Some(_), _) => "good".to_owned(),
+        (true, None, Some(_)) => "good, as far as is known without counters".to_owned(),
+        (true, None, None) => "not known".to_owned(),
+    };
+    let trusted = &line.trust;
+    vec![
         line.flows_to_counters.into(),
-        line.trust.unknown_rate.into(),
-        line.trust.active_timeout_s.into(),
-        line.trust.coverage.into(),
-        line.trust.unknown_output.into(),
+        Some(trusted.sampling.as_str()).filter(|sampling| !sampling.is_empty()).into(),
+        trusted.unknown_rate.into(),
+        trusted.active_timeout_s.into(),
+        trusted.coverage.into(),
+        trusted.unknown_output.into(),
         trust.into(),
     ]
 }
 
-/// The verdict: what does not hold, what is past the line, what leaks, what cannot be trusted.
-fn verdict(lines: &[Line<'_>], links: &Links, settings: &ReportSettings) -> Vec<String> {
-    let full = settings.full_percent as f64 / 100.0;
+/// The verdict, the most pressing first, and whether there is anything to be done.
+fn verdict(lines: &[Line<'_>], links: &Links, settings: &ReportSettings) -> (Vec<String>, bool) {
     let peerings: Vec<&Line<'_>> = lines.iter().filter(|line| is_peering(line.row)).collect();
-    let mut verdict = Vec::new();
-    for line in peerings.iter().filter(|line| !is_active(line.row)) {
+    let doubted: Vec<(&Line<'_>, Vec<String>)> = lines.iter().map(|line| (line, doubts(line, settings))).collect();
+    let cannot_be_trusted = |(line, doubts): &(&Line<'_>, Vec<String>)| {
+        (!doubts.is_empty()).then(|| format!("{} cannot be trusted: {}.", line.row.connection, doubts.join("; ")))
+    };
+    let verdict: Vec<String> = [
+        super::first_of(inactive(&peerings), "connections that are not Active"),
+        super::first_of(would_not_hold(&peerings, settings), "connections whose failure would not be held"),
+        super::first_of(past_half(&peerings), "connections past the 50 % line"),
+        super::first_of(leaks(lines, links, settings), "leaks"),
+        super::first_of(doubted.iter().filter_map(cannot_be_trusted).collect(), "connections that cannot be trusted"),
+    ]
+    .concat();
+    if !verdict.is_empty() {
+        return (verdict, true);
+    }
+    let unknown = peerings.iter().filter(|line| line.n1.is_none()).count();
+    let below = match peerings.len() {
+        1 => "The one connection is below 50 %".to_owned(),
+        count => format!("All {count} connections are below 50 %"),
+    };
+    let all_well = match (peerings.len(), unknown) {
+        (0, _) => "No peering connection is configured: links are shown as the telemetry names them.".to_owned(),
+        (_, 0) => format!("{below}, and the failure of any of them would be held."),
+        (_, unknown) => format!("{below}; for {unknown} of them it is not known whether the others would hold."),
+    };
+    (vec![all_well], false)
+}
+
+fn inactive(peerings: &[&Line<'_>]) -> Vec<String> {
+    let one = |line: &&Line<'_>| {
         let state = line.row.connection_state.as_deref().unwrap_or_default();
-        verdict.push(format!("{} is {state}, not Active: it is left out of what the others could take.", line.row.connection));
-    }
-    for line in &peerings {
+        format!("{} is {state}, not Active: it is left out of what the others could take.", line.row.connection)
+    };
+    peerings.iter().filter(|line| !is_active(line.row)).map(one).collect()
+}
+
+/// Failures that would not be held, the worst first.
+fn would_not_hold(peerings: &[&Line<'_>], settings: &ReportSettings) -> Vec<String> {
+    let full = settings.full_percent as f64 / 100.0;
+    let mut broken: Vec<(f64, String)> = Vec::new();
+    for line in peerings {
         if let Some((ratio, survivor)) = line.n1.as_ref().filter(|(ratio, _)| *ratio > full) {
-            let name = &line.row.connection;
-            verdict.push(format!(
-                "If {name} fails, {survivor} would be asked for {:.0} % of its capacity: it does not hold.",
-                ratio * 100.0
+            let (name, percent) = (&line.row.connection, ratio * 100.0);
+            broken.push((
+                *ratio,
+                format!("If {name} fails, {survivor} would be asked for {percent:.0} % of its capacity: it does not hold."),
             ));
         }
     }
-    for line in &peerings {
-        if let Some((ratio, _)) = line.peak.filter(|(ratio, _)| *ratio > 0.5) {
-            verdict.push(format!(
-                "{} peaked at {:.0} %: past Microsoft's 50 % line for an upgrade.",
-                line.row.connection,
-                ratio * 100.0
-            ));
-        }
-    }
-    for line in lines.iter().filter(|line| &*line.row.role == "transit") {
-        let to = links.loads.get(&line.row.connection, Direction::ToMicrosoft).and_then(Load::mean).unwrap_or(0.0);
-        if to > settings.leak_mbps as f64 * 1e6 {
-            verdict.push(format!("{:.0} Mbit/s to Microsoft leak over transit {}.", to / 1e6, line.row.connection));
-        }
-    }
-    for line in lines {
-        let doubts = doubts(line, settings);
-        if !doubts.is_empty() {
-            verdict.push(format!("{} cannot be trusted: {}.", line.row.connection, doubts.join("; ")));
-        }
-    }
-    if verdict.is_empty() {
-        let unknown = peerings.iter().filter(|line| line.n1.is_none()).count();
-        verdict.push(match (peerings.len(), unknown) {
-            (0, _) => "No peering connection is configured: links are shown as the telemetry names them.".to_owned(),
-            (count, 0) => format!("All {count} connections are below 50 %, and any of them may fail."),
-            (count, unknown) => format!(
-                "All {count} connections are below 50 %; for {unknown} of them it is not known whether the others would hold."
-            ),
-        });
-    }
-    verdict
+    broken.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    broken.into_iter().map(|(_, sentence)| sentence).collect()
+}
+
+fn past_half(peerings: &[&Line<'_>]) -> Vec<String> {
+    let one = |line: &&Line<'_>| {
+        let (ratio, _) = line.peak.filter(|(ratio, _)| *ratio > 0.5)?;
+        let (name, percent) = (&line.row.connection, ratio * 100.0);
+        Some(format!("{name} peaked at {percent:.0} %: past Microsoft's 50 % line for an upgrade."))
+    };
+    peerings.iter().filter_map(one).collect()
+}
+
+fn leaks(lines: &[Line<'_>], links: &Links, settings: &ReportSettings) -> Vec<String> {
+    let one = |line: &Line<'_>| {
+        let to_bps = links.loads.get(&line.row.connection, Direction::ToMicrosoft)?.mean()?;
+        let is_leak = &*line.row.role == "transit" && to_bps > settings.leak_mbps as f64 * 1e6;
+        is_leak.then(|| format!("{:.0} Mbit/s to Microsoft leak over transit {}.", to_bps / 1e6, line.row.connection))
+    };
+    lines.iter().filter_map(one).collect()
 }

@@ -7,12 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::Direction;
 use model::tables::ConnectionRow;
 
-use super::Options;
 use super::links::Links;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
-use crate::connections::{is_active, is_peering};
+use crate::connections::is_active;
 use crate::loads::Load;
 use crate::{Data, ReportError, ReportSettings};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "policy",
+    about: "Microsoft's rules for peers, with figures",
+    default_span: "30d",
+    takes_by: false,
+    compares: Compares::Files,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("rule", Unit::Text),
@@ -29,12 +39,12 @@ const UPGRADE_PEERING_SERVICE: f64 = 0.4;
 /// Least capacity of a port at an exchange, bit/s.
 const EXCHANGE_PORT_BPS: i64 = 10_000_000_000;
 
-/// What a rule comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a rule comes to, the most pressing first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
-    Met,
     NotMet,
     CannotKnow,
+    Met,
 }
 
 impl Verdict {
@@ -78,9 +88,9 @@ impl Finding {
 
 /// Answers `policy`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data)?;
+    let links = Links::read(data, options)?;
     let versions = versions(data)?;
-    let peerings: Vec<&ConnectionRow> = links.edge.iter().filter(|row| is_peering(row)).collect();
+    let peerings = links.peerings();
     let mut findings = Vec::new();
     for row in &peerings {
         findings.push(utilisation(&links, row));
@@ -90,18 +100,21 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     }
     findings.extend(of_peerings(&links, &peerings, &options.settings));
     findings.extend(failover(&links, options));
-    if let Some(file) = &options.other {
-        findings.extend(routes::check(file, &peerings)?);
+    if !options.others.is_empty() {
+        findings.extend(routes::check(&options.others, &peerings)?);
     }
     let mut answer = Answer::new("policy", data.range());
     let broken = findings.iter().filter(|finding| finding.verdict == Verdict::NotMet);
-    answer.verdict = broken.map(|finding| format!("{}: {} is not met: {}.", finding.of, finding.rule, finding.figure)).collect();
+    let told = broken.map(|finding| format!("{}: {} is not met: {}.", finding.of, finding.rule, finding.figure)).collect();
+    answer.verdict = super::first_of(told, "rules that are not met");
+    answer.is_alarming = !answer.verdict.is_empty();
     if peerings.is_empty() {
         answer.notes.push("no peering connection is configured: there is nothing to check the rules on".to_owned());
     } else if answer.verdict.is_empty() {
         answer.verdict.push("No rule that can be checked is broken.".to_owned());
     }
     let mut section = Section::new("Microsoft's rules for peers", COLUMNS);
+    findings.sort_by_key(|finding| finding.verdict);
     section.rows = findings.into_iter().map(Finding::cells).collect();
     answer.sections.push(section);
     Ok(answer)
@@ -177,7 +190,7 @@ fn exchange_port(links: &Links, row: &ConnectionRow) -> Option<Finding> {
     let capacity = loads(links, row).find_map(|load| load.capacity_bps).or(row.capacity_bps);
     let asked = "a port of 10 Gbit/s".to_owned();
     Some(Finding::of("port at the exchange", &row.connection, asked, capacity, |bps| {
-        (bps >= EXCHANGE_PORT_BPS, format!("{:.0} Gbit/s", bps as f64 / 1e9))
+        (bps >= EXCHANGE_PORT_BPS, format!("{} Gbit/s", bps as f64 / 1e9))
     }))
 }
 
@@ -249,7 +262,7 @@ fn failover(links: &Links, options: &Options) -> Vec<Finding> {
     let full = options.settings.full_percent as f64 / 100.0;
     let (rule, asked) = ("local failover", format!("the metro holds it at up to {:.0} %", full * 100.0));
     let failures = links.failures_both();
-    let active = links.edge.iter().filter(|row| is_peering(row) && is_active(row));
+    let active = links.peerings().into_iter().filter(|row| is_active(row));
     let one = |row: &ConnectionRow| {
         let outcomes: Vec<_> = failures.iter().filter_map(|failures| failures.get(&row.connection)).collect();
         if row.location.is_none() {

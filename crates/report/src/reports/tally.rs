@@ -1,13 +1,13 @@
 //! Sums of traffic by columns that the reader chooses.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Options;
+use super::selection::no_such;
 use crate::answer::{Cell, Column, Unit};
 use crate::connections::Edge;
 use crate::range::STEP_US;
-use crate::{Data, Range, ReportError};
+use crate::{Data, Filter, ReportError};
 
 /// A column by which rows may be told apart.
 pub(super) struct Key {
@@ -30,6 +30,10 @@ impl Key {
 /// Keys that connections lend to every table.
 pub(super) const LOCATION: Key =
     Key { of_connection: Some(|edge, name| edge.location(name).map(ToString::to_string)), ..Key::text("location") };
+pub(super) const PEERING: Key = Key {
+    of_connection: Some(|edge, name| edge.get(name).and_then(|row| row.peering.as_ref()).map(ToString::to_string)),
+    ..Key::text("peering")
+};
 pub(super) const ROLE: Key = Key { of_connection: Some(|edge, name| Some(edge.role(name).to_owned())), ..Key::text("role") };
 
 /// What rows of one key add up to.
@@ -49,6 +53,13 @@ pub(super) struct Tally {
     pub(super) sql: &'static str,
     pub(super) keys: &'static [Key],
     pub(super) default: &'static [&'static str],
+}
+
+/// What rows are told apart and limited by.
+struct Asked {
+    keys: Vec<&'static Key>,
+    of_table: Vec<Filter>,
+    of_connections: Vec<(&'static Key, String)>,
 }
 
 /// Columns after those of the keys.
@@ -82,15 +93,19 @@ impl Tally {
 
     /// Columns and rows of the table's traffic, the largest first.
     pub(super) fn rows(&self, data: &mut Data, options: &Options) -> Result<(Vec<Column>, Vec<Vec<Cell>>), ReportError> {
-        let keys = self.chosen(&options.by)?;
+        let asked = Asked { keys: self.chosen(&options.by)?, ..self.limits(&options.filters) };
+        data.filter(self.table, &asked.of_table)?;
         data.register(&[self.table])?;
         if !data.has_rows(self.table) {
             return Err(data.nothing(self.table));
         }
         let edge = Edge::read(data)?;
-        let sums = self.sums(data, &keys, &edge)?;
-        let before =
-            if options.compares_previous { self.before(data.folder(), data.range(), options, &keys, &edge)? } else { None };
+        let sums = self.sums(data, &asked, &edge)?;
+        if sums.is_empty() && !options.filters.is_empty() {
+            return Err(self.no_row(data, &asked, &edge, options));
+        }
+        let before = if options.compares_previous { self.before(data, options, &asked, &edge)? } else { None };
+        let keys = &asked.keys;
         let mut columns: Vec<Column> = keys.iter().map(|key| Column::new(key.name, key.unit)).collect();
         columns.extend(COLUMNS);
         if options.compares_previous {
@@ -106,7 +121,7 @@ impl Tally {
         let mut rows: Vec<(Vec<String>, Sum)> = sums.clone().into_iter().chain(gone).collect();
         rows.sort_by(|(_, a), (_, b)| b.bytes_estimated.total_cmp(&a.bytes_estimated));
         let row = |(key, sum): (Vec<String>, Sum)| {
-            let mut cells: Vec<Cell> = key.iter().zip(&keys).map(|(text, key)| cell(text, key.unit)).collect();
+            let mut cells: Vec<Cell> = key.iter().zip(keys).map(|(text, key)| cell(text, key.unit)).collect();
             let known = (sum.rows_unknown == 0 || sum.bytes_estimated > 0.0).then_some(sum.bytes_estimated);
             let mbps = known.map(|bytes| bytes * 8.0 / seconds);
             cells.extend([Cell::mbps(mbps), Cell::mbps(sum.variance.sqrt() * 8.0 / seconds)]);
@@ -124,23 +139,54 @@ impl Tally {
         Ok((columns, rows.into_iter().map(row).collect()))
     }
 
-    /// The sums of the range before; `None` where there is nothing of it.
-    fn before(
-        &self,
-        folder: &Path,
-        range: Range,
-        options: &Options,
-        keys: &[&Key],
-        edge: &Edge,
-    ) -> Result<Option<(Sums, f64)>, ReportError> {
-        let mut data = Data::open(folder, range.previous(), &options.filters, &options.settings)?;
-        data.register(&[self.table])?;
-        let seconds = data.known_seconds(self.table, STEP_US);
-        if data.has_rows(self.table) { Ok(Some((self.sums(&data, keys, edge)?, seconds))) } else { Ok(None) }
+    /// Filters on the table's own columns, and on what connections lend to it.
+    fn limits(&self, filters: &[Filter]) -> Asked {
+        let lent = |filter: &&Filter| self.keys.iter().find(|key| key.name == filter.column && key.of_connection.is_some());
+        let of_connections = filters.iter().filter_map(|filter| Some((lent(&filter)?, filter.value.clone()))).collect();
+        let of_table = filters.iter().filter(|filter| lent(filter).is_none()).cloned().collect();
+        Asked { keys: Vec::new(), of_table, of_connections }
     }
 
-    fn sums(&self, data: &Data, keys: &[&Key], edge: &Edge) -> Result<Sums, ReportError> {
+    /// The error for filters that leave nothing; the first that fits nothing on its own is named, with what there is.
+    fn no_row(&self, data: &Data, asked: &Asked, edge: &Edge, options: &Options) -> ReportError {
+        let known = |column: &str| -> Result<BTreeSet<String>, ReportError> {
+            let mut all = Data::open(data.folder(), data.range(), &[], &options.settings)?;
+            all.register(&[self.table])?;
+            let sql = format!("select distinct {column} from {}", self.table);
+            all.fold(&sql, BTreeSet::new, |known: &mut BTreeSet<String>, batch| {
+                let texts = batch.texts(column)?;
+                known.extend((0..batch.rows()).filter_map(|row| texts.get(row).map(str::to_owned)));
+                Ok(())
+            })
+        };
+        for filter in &options.filters {
+            let lent =
+                asked.of_connections.iter().find(|(key, _)| key.name == filter.column).and_then(|(key, _)| key.of_connection);
+            let there_is = match lent {
+                Some(of) => Ok(edge.iter().filter_map(|row| of(edge, &row.connection)).collect()),
+                None => known(&filter.column),
+            };
+            match there_is {
+                Ok(there_is) if !there_is.contains(&filter.value) => return no_such(filter, &there_is),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+        ReportError::NoData(format!("the table {} has no rows that fit every --where in this range", self.table))
+    }
+
+    /// The sums of the range before; `None` where there is nothing of it.
+    fn before(&self, data: &Data, options: &Options, asked: &Asked, edge: &Edge) -> Result<Option<(Sums, f64)>, ReportError> {
+        let mut data = Data::open(data.folder(), data.range().previous(), &asked.of_table, &options.settings)?;
+        data.register(&[self.table])?;
+        let seconds = data.known_seconds(self.table, STEP_US);
+        if data.has_rows(self.table) { Ok(Some((self.sums(&data, asked, edge)?, seconds))) } else { Ok(None) }
+    }
+
+    fn sums(&self, data: &Data, asked: &Asked, edge: &Edge) -> Result<Sums, ReportError> {
+        let keys = &asked.keys;
         let mut by: Vec<&str> = keys.iter().map(|key| key.of_connection.map_or(key.name, |_| "connection")).collect();
+        by.extend(asked.of_connections.iter().map(|_| "connection"));
         by.sort_unstable();
         by.dedup();
         data.fold(&self.sql.replace("{by}", &by.join(", ")), Sums::new, |sums, batch| {
@@ -151,7 +197,15 @@ impl Tally {
             let (estimated, variances) = (batch.floats("bytes_estimated")?, batch.floats("variance")?);
             let (exported, packets) = (batch.floats("bytes_exported")?, batch.floats("packets_estimated")?);
             let unknown = batch.integers("rows_unknown")?;
-            for row in 0..batch.rows() {
+            let connections = if asked.of_connections.is_empty() { None } else { Some(batch.texts("connection")?) };
+            let fits = |row: &usize| {
+                let name = connections.as_ref().map_or("", |connections| connections.known(*row));
+                let has = |(key, value): &(&Key, String)| {
+                    key.of_connection.is_none_or(|of| of(edge, name).unwrap_or_default() == *value)
+                };
+                asked.of_connections.iter().all(has)
+            };
+            for row in (0..batch.rows()).filter(fits) {
                 let one = |(key, texts): (&&Key, &crate::batch::Texts)| match key.of_connection {
                     Some(of) => of(edge, texts.known(row)).unwrap_or_else(|| UNKNOWN.to_owned()),
                     None => texts.get(row).unwrap_or(UNKNOWN).to_owned(),

@@ -5,13 +5,23 @@ use measure::judge::{BillRule, Charged, bill};
 use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
-use super::Options;
 use super::links::Links;
+use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
 use crate::loads::{Load, direction_of};
 use crate::range::{DAY_US, STEP_US};
 use crate::{Data, ReportError};
+
+/// The report.
+pub(super) const REPORT: Report = Report {
+    name: "transit",
+    about: "What goes around the peerings, what it costs, who could carry it",
+    default_span: "30d",
+    takes_by: false,
+    compares: Compares::Nothing,
+    answer,
+};
 
 const COLUMNS: &[Column] = &[
     Column::new("connection", Unit::Text),
@@ -65,11 +75,14 @@ const CUSTOMERS: &[Column] = &[
 
 /// Answers `transit`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data)?;
-    let transits: Vec<ConnectionRow> = links.edge.iter().filter(|row| &*row.role == "transit").cloned().collect();
+    let links = Links::read(data, options)?;
+    let transits: Vec<ConnectionRow> = links.told().filter(|row| &*row.role == "transit").cloned().collect();
+    if transits.is_empty() && !options.filters.is_empty() {
+        return Err(ReportError::NoData("no transit link fits --where".to_owned()));
+    }
     let mut answer = Answer::new("transit", data.range());
     let mut main = Section::new("Microsoft's traffic on transit", COLUMNS);
-    for direction in Direction::ALL {
+    for direction in Direction::ALL.into_iter().filter(|direction| links.is_direction_told(*direction)) {
         for row in &transits {
             let Some(load) = links.loads.get(&row.connection, direction) else { continue };
             main.rows.push(cells(&links, row, direction, load));
@@ -83,8 +96,10 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     if transits.is_empty() {
         answer.notes.push("no [[transit]] is configured: what goes around the peerings is not known".to_owned());
     }
+    answer.is_alarming = !answer.verdict.is_empty();
     if answer.verdict.is_empty() && !transits.is_empty() {
-        answer.verdict.push("Nothing to Microsoft leaks over transit.".to_owned());
+        let limit = options.settings.leak_mbps;
+        answer.verdict.push(format!("No transit link carries more than {limit} Mbit/s to Microsoft on average."));
     }
     answer.sections.push(main);
     if !bills.rows.is_empty() {
@@ -92,8 +107,8 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     }
     let names: Vec<Name> = transits.into_iter().map(|row| row.connection).collect();
     if !names.is_empty() {
-        answer.sections.push(contents(data, &names)?);
-        answer.sections.push(customers(data, &names)?);
+        answer.sections.push(contents(data, &names, options)?);
+        answer.sections.push(customers(data, &names, options)?);
     }
     expressroute(data, &mut answer)?;
     Ok(answer)
@@ -151,9 +166,11 @@ fn bills_of(links: &Links, row: &ConnectionRow, data: &Data) -> Vec<Vec<Cell>> {
     let by = if totals.iter().any(|(_, by_counters)| *by_counters) { "counters" } else { "flows" };
     let without = Direction::ALL.map(|direction| {
         let microsoft = links.loads.get(&row.connection, direction);
+        // What Microsoft's part is not known of is not known without it either.
         let of_step = |(step, total): (usize, &f64)| {
-            let part = microsoft.and_then(|load| load.mean_bps.get(step)).copied().filter(|bps| !bps.is_nan());
-            (total - part.unwrap_or(0.0)).max(0.0)
+            let part = microsoft.and_then(|load| load.mean_bps.get(step)).copied().unwrap_or(f64::NAN);
+            let rest = total - part;
+            if rest.is_nan() { rest } else { rest.max(0.0) }
         };
         totals[direction as usize].0.iter().enumerate().map(of_step).collect::<Vec<f64>>()
     });
@@ -174,7 +191,7 @@ fn bills_of(links: &Links, row: &ConnectionRow, data: &Data) -> Vec<Vec<Cell>> {
             with.amount.into(),
             less.amount.into(),
             (with.amount - less.amount).into(),
-            (with.steps as f64 / steps_all as f64).into(),
+            (with.steps.min(less.steps) as f64 / steps_all as f64).into(),
             by.into(),
         ]);
     }
@@ -229,16 +246,28 @@ fn months(data: &Data, zone: &TimeZone) -> Vec<Month> {
     months
 }
 
+/// A row with its direction and size.
+type Ranked = (Option<Direction>, f64, Vec<Cell>);
+
+/// Rows of the directions that were asked for, the largest first. To Microsoft comes first: nobody can forge that.
+fn ranked(mut rows: Vec<Ranked>, options: &Options) -> Vec<Vec<Cell>> {
+    let limit = options.filters.iter().find(|filter| filter.column == "direction").and_then(|filter| direction_of(&filter.value));
+    rows.retain(|(direction, ..)| limit.is_none() || *direction == limit);
+    let is_from = |direction: &Option<Direction>| *direction != Some(Direction::ToMicrosoft);
+    rows.sort_by(|(a, a_bytes, _), (b, b_bytes, _)| is_from(a).cmp(&is_from(b)).then(b_bytes.total_cmp(a_bytes)));
+    rows.into_iter().map(|(.., cells)| cells).collect()
+}
+
 /// Texts for a query: `'a', 'b'`.
 fn quoted(names: &[Name]) -> String {
     names.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect::<Vec<_>>().join(", ")
 }
 
-fn contents(data: &mut Data, names: &[Name]) -> Result<Section, ReportError> {
+fn contents(data: &mut Data, names: &[Name], options: &Options) -> Result<Section, ReportError> {
     data.register(&["traffic"])?;
     let seconds = data.known_seconds("traffic", STEP_US);
     let sql = include_str!("../sql/transit.sql").replace("{connections}", &quoted(names));
-    let mut rows = data.fold(&sql, Vec::new, |rows: &mut Vec<(f64, Vec<Cell>)>, batch| {
+    let rows = data.fold(&sql, Vec::new, |rows: &mut Vec<Ranked>, batch| {
         let (connections, directions) = (batch.texts("connection")?, batch.texts("direction")?);
         let (services, regions, asns) = (batch.texts("service")?, batch.texts("region")?, batch.integers("origin_asn")?);
         let (bytes, variances) = (batch.floats("bytes_estimated")?, batch.floats("variance")?);
@@ -254,23 +283,18 @@ fn contents(data: &mut Data, names: &[Name]) -> Result<Section, ReportError> {
                 Cell::mbps(variances.get(row).map(|variance| variance.sqrt() * 8.0 / seconds)),
                 known.into(),
             ];
-            let is_to = directions.get(row).and_then(direction_of) == Some(Direction::ToMicrosoft);
-            // To Microsoft first: nobody can forge that.
-            rows.push((known.unwrap_or(0.0) + if is_to { 1e18 } else { 0.0 }, cells));
+            rows.push((directions.get(row).and_then(direction_of), known.unwrap_or(0.0), cells));
         }
         Ok(())
     })?;
-    rows.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let mut section = Section::new("What it is", CONTENTS);
-    section.rows = rows.into_iter().map(|(_, cells)| cells).collect();
-    Ok(section)
+    Ok(Section { rows: ranked(rows, options), ..Section::new("What it is", CONTENTS) })
 }
 
-fn customers(data: &mut Data, names: &[Name]) -> Result<Section, ReportError> {
+fn customers(data: &mut Data, names: &[Name], options: &Options) -> Result<Section, ReportError> {
     data.register(&["prefixes"])?;
     let seconds = data.known_seconds("prefixes", STEP_US);
     let sql = include_str!("../sql/prefixes.sql").replace("{by}", "connection, direction, customer, prefix, asn");
-    let mut rows = data.fold(&sql, Vec::new, |rows: &mut Vec<(f64, Vec<Cell>)>, batch| {
+    let rows = data.fold(&sql, Vec::new, |rows: &mut Vec<Ranked>, batch| {
         let (connections, directions) = (batch.texts("connection")?, batch.texts("direction")?);
         let (customers, prefixes, asns) = (batch.texts("customer")?, batch.texts("prefix")?, batch.integers("asn")?);
         let bytes = batch.floats("bytes_estimated")?;
@@ -285,14 +309,11 @@ fn customers(data: &mut Data, names: &[Name]) -> Result<Section, ReportError> {
                 Cell::mbps(known.map(|bytes| bytes * 8.0 / seconds)),
                 known.into(),
             ];
-            rows.push((known.unwrap_or(0.0), cells));
+            rows.push((directions.get(row).and_then(direction_of), known.unwrap_or(0.0), cells));
         }
         Ok(())
     })?;
-    rows.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let mut section = Section::new("Whose it is, on our side", CUSTOMERS);
-    section.rows = rows.into_iter().map(|(_, cells)| cells).collect();
-    Ok(section)
+    Ok(Section { rows: ranked(rows, options), ..Section::new("Whose it is, on our side", CUSTOMERS) })
 }
 
 /// Says where routes of AS12076 are in use, which no internet peer should take.

@@ -1,3 +1,2 @@
-select window_start, port, direction, capacity_bps, mean_bps, counter_bps, utilisation_ratio, counter_discards,
-       counter_errors, member_peak_ratio, members_up, members_total
+select window_start, port, direction, mean_bps, counter_bps
 from ports_5m

@@ -1,7 +1,7 @@
 //! What Azure says it receives from us: `az peering received-route list`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::tables::ConnectionRow;
 use serde::Deserialize;
@@ -31,8 +31,11 @@ enum List {
 }
 
 /// Checks the routes: their number against the sessions' limits, their RPKI states, the same ones everywhere.
-pub(super) fn check(file: &Path, connections: &[&ConnectionRow]) -> Result<Vec<Finding>, ReportError> {
-    let routes = read(file)?;
+///
+/// Azure lists the routes of one peering at a time: several lists are taken together.
+pub(super) fn check(files: &[PathBuf], connections: &[&ConnectionRow]) -> Result<Vec<Finding>, ReportError> {
+    let lists = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let routes = lists.concat();
     let mut by_session: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for route in &routes {
         by_session.entry(&route.next_hop).or_default().insert(&route.prefix);
@@ -144,7 +147,7 @@ mod tests {
         ];
         for text in [format!("[{}]", list.join(",")), format!("{{\"value\":[{}]}}", list.join(","))] {
             std::fs::write(&file, text).unwrap();
-            let found: Vec<(String, Verdict)> = check(&file, &[])
+            let found: Vec<(String, Verdict)> = check(std::slice::from_ref(&file), &[])
                 .unwrap()
                 .into_iter()
                 .map(|finding| (finding.rule.to_owned() + " " + &finding.of, finding.verdict))
@@ -161,6 +164,6 @@ mod tests {
             );
         }
         std::fs::write(&file, "{}").unwrap();
-        assert!(check(&file, &[]).is_err_and(|error| error.to_string().contains("received-route list")));
+        assert!(check(&[file], &[]).is_err_and(|error| error.to_string().contains("received-route list")));
     }
 }
