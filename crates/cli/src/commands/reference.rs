@@ -6,7 +6,7 @@ use std::io::Write as _;
 use clap::{Args, ValueEnum};
 use model::settings::Setting;
 use model::table::{Column, Kind, Row};
-use model::tables::{ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 
 use crate::failure::Failure;
 
@@ -57,6 +57,7 @@ fn tables() -> String {
     table::<PrefixRow>(&mut text);
     table::<ExporterRow>(&mut text);
     table::<ConnectionRow>(&mut text);
+    table::<AlertRow>(&mut text);
     table::<FlowRow>(&mut text);
     text
 }
