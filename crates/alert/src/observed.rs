@@ -73,7 +73,7 @@ pub struct Bin {
 
 impl Bin {
     /// Its load and the variance of it: by counters where they are known, at once; else by flows once they are mature.
-    pub(crate) fn load(&self) -> Option<(f64, f64)> {
+    pub fn load(&self) -> Option<(f64, f64)> {
         self.counter_wire_bps.map(|bps| (bps, 0.0)).or_else(|| self.flow_load())
     }
 

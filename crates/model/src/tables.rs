@@ -358,6 +358,8 @@ crate::tables! {
         at: Timestamp,
         /// Its rule, as `[[alert_rule]]` names it.
         rule: Name,
+        /// The same in all rows of one alert, and of no other one.
+        fingerprint: Name,
         /// `firing`, or `resolved` when it ended.
         state: Name,
         /// `critical`, `warning` or `info`; of a resolved one the last.

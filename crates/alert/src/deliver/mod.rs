@@ -162,9 +162,12 @@ impl Delivery {
     }
 
     /// Has told what can be told within a time, saves the rest for the next run, and ends.
-    pub fn stop(self, patience: Duration) {
+    ///
+    /// Gives what was delivered since it was asked last.
+    pub fn stop(self, patience: Duration) -> Vec<Delivered> {
         let _ = self.orders.send_timeout(Order::Stop, patience);
         let _ = self.ended.recv_timeout(patience + DISK_PATIENCE);
+        self.take_delivered()
     }
 
     fn lock(&self) -> MutexGuard<'_, News> {

@@ -116,8 +116,7 @@ fn sums(ports: &[Load], scope: Scope) -> Vec<Load> {
 }
 
 fn add(sum: &mut Load, port: &Load) {
-    let both = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a + b);
-    sum.capacity_bps = both(sum.capacity_bps, port.capacity_bps);
+    sum.capacity_bps = sum.capacity_bps.zip(port.capacity_bps).map(|(sum, port)| sum + port);
     sum.timeout_us = sum.timeout_us.max(port.timeout_us);
     for (sum, bin) in sum.bins.iter_mut().zip(&port.bins) {
         let loads = sum.load().zip(bin.load());
