@@ -14,6 +14,9 @@ mod messages;
 mod target;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
