@@ -1,5 +1,6 @@
 //! The integration tests: the stages together, and the program as its users run it.
 
+mod alerts;
 mod captures;
 mod clocks;
 mod counters;

@@ -16,6 +16,7 @@ use model::{FlowBatch, Ledger};
 use peering::Seen;
 use receive::{Received, Receiver, Refused, Senders, Tap, wait_any};
 
+use crate::alerts::AlertPlan;
 use crate::clock::Clock;
 use crate::commands::write_seen;
 use crate::configuration::Configured;
@@ -224,6 +225,8 @@ impl Inputs {
 pub(crate) struct Reload {
     count: Arc<AtomicU64>,
     latest: Arc<Mutex<Option<Arc<Shared>>>>,
+    /// Of the same configuration; the owner's matter.
+    alerts: Arc<Mutex<AlertPlan>>,
     /// How often workers took one in.
     taken: Arc<AtomicU64>,
     workers: u64,
@@ -231,7 +234,8 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// Hands a configuration in, and waits until every worker has it.
-    pub(crate) fn hand_in(&self, shared: Shared) {
+    pub(crate) fn hand_in(&self, shared: Shared, alerts: AlertPlan) {
+        *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = alerts;
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shared));
         let taken = self.taken.load(Ordering::Acquire) + self.workers;
         self.count.fetch_add(1, Ordering::Release);
@@ -379,8 +383,9 @@ impl Collector {
 
     /// Takes the latest configuration in, as the worker has whose report comes next.
     fn reconfigure(&mut self) {
+        let alerts = self.reload.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(shared) = self.reload.latest()
-            && let Err(failure) = self.publisher.reconfigure(&shared)
+            && let Err(failure) = self.publisher.reconfigure(&shared, &alerts)
         {
             tracing::error!("{failure}");
         }

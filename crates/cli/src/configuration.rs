@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use alert::AlertSettings;
 use clap::Args;
 use decode::{DecodeSettings, SamplingRule};
 use measure::MeasureSettings;
@@ -13,6 +14,7 @@ use receive::ReceiverSettings;
 use serde::Deserialize;
 use store::{Store, StoreSettings};
 
+use crate::alerts::AlertPlan;
 use crate::allowed::Allowed;
 use crate::counter_sources::{self, CounterSource, CountersConfig};
 use crate::failure::{Failure, read_text};
@@ -48,6 +50,10 @@ struct ConfigurationFile {
     inventory: InventoryFiles,
     allow: AllowConfig,
     counters: Vec<CountersConfig>,
+    alerts: AlertSettings,
+    alert_rule: Vec<alert::RuleConfig>,
+    alert_target: Vec<alert::TargetConfig>,
+    silence: Vec<alert::Silence>,
 }
 
 /// Who may send.
@@ -75,6 +81,8 @@ pub(crate) struct Configured {
     store: StoreSettings,
     /// Where interface counters are had from.
     pub(crate) counters: Vec<CounterSource>,
+    /// What is alerted of, and to whom.
+    pub(crate) alerts: AlertPlan,
 }
 
 impl Configured {
@@ -88,6 +96,7 @@ impl Configured {
         let mut errors = file.settings_errors();
         let (peerings, interfaces) = file.inventory.read(&folder, &file.exporter)?;
         let counters = counter_sources::check(&file.counters, &folder, &file.exporter, &mut errors);
+        let alerts = AlertPlan::check(file.alerts, file.alert_rule, (&file.alert_target, &folder), file.silence, &mut errors);
         let edge = PeeringConfig {
             peering: file.peering,
             exporter: file.exporter,
@@ -117,7 +126,7 @@ impl Configured {
             measure: file.measure,
             keeps_flows: file.store.flows,
         };
-        Ok(Configured { shared, receive: file.receive, store: file.store, counters })
+        Ok(Configured { shared, receive: file.receive, store: file.store, counters, alerts })
     }
 
     /// Opens the data folder.
@@ -139,7 +148,7 @@ fn sampling_rules(inventory: &Inventory) -> Vec<SamplingRule> {
 impl ConfigurationFile {
     fn settings_errors(&self) -> Vec<String> {
         let checks = [self.receive.check(), self.decode.check(), self.measure.check(), self.store.check(), self.peering.check()];
-        let checks = checks.into_iter().chain([self.report.check()]);
+        let checks = checks.into_iter().chain([self.report.check(), self.alerts.check()]);
         checks.filter_map(Result::err).collect()
     }
 }
@@ -154,7 +163,7 @@ pub(crate) fn report_settings(config: Option<&Path>) -> Result<ReportSettings, F
 }
 
 /// The sections of numeric settings, as declared.
-pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting]); 6] {
+pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting]); 7] {
     [
         (ReceiverSettings::SECTION, ReceiverSettings::SETTINGS),
         (DecodeSettings::SECTION, DecodeSettings::SETTINGS),
@@ -162,6 +171,7 @@ pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting])
         (MeasureSettings::SECTION, MeasureSettings::SETTINGS),
         (StoreSettings::SECTION, StoreSettings::SETTINGS),
         (ReportSettings::SECTION, ReportSettings::SETTINGS),
+        (AlertSettings::SECTION, AlertSettings::SETTINGS),
     ]
 }
 

@@ -2,9 +2,10 @@
 //!
 //! The only crate that knows all stages. [`pipeline`] carries datagrams through decode, attribute,
 //! resolve and measure; [`owner`] merges what the workers counted and hands rows to the [`writer`];
-//! [`journal`] keeps what a killed collector goes on from;
+//! [`alerts`] judges its loads every ten seconds; [`journal`] keeps what a killed collector goes on from;
 //! [`commands`] has one file a command.
 
+mod alerts;
 pub mod allowed;
 mod clock;
 mod collector;

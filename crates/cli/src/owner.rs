@@ -7,6 +7,7 @@ use measure::{Delta, Owner};
 use model::{FlowBatch, Ledger, Publication};
 use store::Store;
 
+use crate::alerts::{AlertPlan, Alerts, Health};
 use crate::configuration::Configured;
 use crate::connections::Connections;
 use crate::failure::Failure;
@@ -20,6 +21,7 @@ pub(crate) struct Publisher {
     /// A live collector's; a replay begins anew instead.
     keeper: Option<Keeper>,
     connections: Connections,
+    alerts: Alerts,
     writer: Writer,
     data: PathBuf,
 }
@@ -29,7 +31,8 @@ impl Publisher {
     pub(crate) fn open(configured: &Configured, store: Store, data: &Path) -> Result<Publisher, Failure> {
         let connections = Connections::open(configured.shared.inventory.clone(), data).map_err(Failure::failed)?;
         let kept = Kept::new(configured.shared.measure.clone());
-        Ok(Publisher { kept, keeper: None, connections, writer: Writer::start(store), data: data.to_path_buf() })
+        let alerts = Alerts::new(configured.alerts.clone());
+        Ok(Publisher { kept, keeper: None, connections, alerts, writer: Writer::start(store), data: data.to_path_buf() })
     }
 
     /// An owner that keeps a journal, and goes on from an earlier one's; gives when that ended without a word.
@@ -49,6 +52,7 @@ impl Publisher {
                 }
             }
         }
+        publisher.alerts.resume(data, now_us).map_err(Failure::failed)?;
         // They may have been written before the end, or not: the same rows in the same files.
         publisher.writer.publish(earlier.publications);
         publisher.kept.apply(Entry::Begin);
@@ -63,7 +67,8 @@ impl Publisher {
     /// # Errors
     ///
     /// If what the table of connections says cannot be read.
-    pub(crate) fn reconfigure(&mut self, shared: &Shared) -> Result<(), Failure> {
+    pub(crate) fn reconfigure(&mut self, shared: &Shared, alerts: &AlertPlan) -> Result<(), Failure> {
+        self.alerts.reconfigure(alerts.clone());
         self.connections = Connections::open(shared.inventory.clone(), &self.data).map_err(Failure::failed)?;
         self.kept.set(shared.measure.clone());
         self.enter(Entry::Reconfigured);
@@ -100,7 +105,10 @@ impl Publisher {
             self.writer.sync(sync);
         }
         let changes = self.connections.changes(self.kept.owner.links(), now_us);
-        self.writer.publish(due.into_iter().chain(changes));
+        let health = Health { written: self.writer.written(), is_disk_failing: self.writer.is_failing() };
+        self.alerts.look(&due);
+        let alerts = self.alerts.judge(&self.kept.owner, health, &[], now_us);
+        self.writer.publish(due.into_iter().chain(changes).chain(alerts));
         self.writer.compact(now_us);
         self.writer.publish_flows(now_us);
         self.save();
@@ -146,6 +154,7 @@ impl Publisher {
         }
         self.save();
         self.keep(&Entry::End);
+        self.writer.publish(self.alerts.stop(now_us));
         Ok((self.kept.owner, self.writer.finish(now_us)?))
     }
 
@@ -162,6 +171,7 @@ impl Publisher {
         }
         self.save();
         self.keep(&Entry::End);
+        self.writer.publish(self.alerts.stop(now_us));
         let is_saved = self.keeper.as_ref().is_some_and(|keeper| keeper.sync().is_some());
         let written = self.writer.finish(now_us)?;
         if is_saved { Ok((self.kept.owner, written)) } else { Err(Failure::failed("the open windows could not be saved")) }

@@ -147,6 +147,11 @@ impl Writer {
         self.shared.lock().written
     }
 
+    /// Whether the disk fails now.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.shared.lock().is_failing
+    }
+
     /// Has everything written and ends; what cannot be written counts as fallen off.
     ///
     /// # Errors

@@ -353,6 +353,52 @@ crate::tables! {
         /// Origin AS of our end.
         customer_asn: Option<i64>,
     }
+
+    /// What alerts did: a row each time that one began, changed its severity, was silenced or ended.
+    "alerts": AlertRow {
+        /// When it was judged so.
+        at: Timestamp,
+        /// Its rule, as `[[alert_rule]]` names it.
+        rule: Name,
+        /// The same in all rows of one alert, and of no other one.
+        fingerprint: Name,
+        /// `firing`, or `resolved` when it ended.
+        state: Name,
+        /// `critical`, `warning` or `info`; of a resolved one the last.
+        severity: Name,
+        /// Connection or other link that it is about.
+        connection: Option<Name>,
+        /// `to_microsoft` or `from_microsoft`, where it is about one direction.
+        direction: Option<Name>,
+        /// Port that it is about.
+        port: Option<Name>,
+        /// Address of the exporter that it is about.
+        exporter: Option<Name>,
+        /// Metro that it is about.
+        location: Option<Name>,
+        /// `direct`, `exchange`, `transit` or `other`, of what it is about.
+        role: Option<Name>,
+        /// What else tells it from others of its rule: a survivor, a kind of failover, what is in trouble.
+        detail: Option<Name>,
+        /// What was judged; null where an event speaks for itself, or nothing is known any more.
+        value: Option<f64>,
+        /// What it was compared with.
+        threshold: Option<f64>,
+        /// Unit of `value`, `threshold` and `standard_error`.
+        unit: Name,
+        /// Standard error of `value` by sampling.
+        standard_error: Option<f64>,
+        /// One sentence for whoever is on call.
+        summary: Name,
+        /// When it began: the time of the traffic that showed it first.
+        started_at: Timestamp,
+        /// A silence kept it from being told.
+        is_silenced: bool,
+        /// It came and went too often: it is held until it stays away.
+        is_flapping: bool,
+        /// Targets that have taken it so far.
+        delivered: Vec<Name>,
+    }
 }
 
 /// The rows of one window of one table: what is published as one file.
@@ -370,6 +416,8 @@ pub enum Rows {
     Prefixes(Vec<PrefixRow>),
     /// Rows of `exporters`.
     Exporters(Vec<ExporterRow>),
+    /// Rows of `alerts`.
+    Alerts(Vec<AlertRow>),
 }
 
 impl Rows {
@@ -382,6 +430,7 @@ impl Rows {
             Rows::Traffic(_) => 3,
             Rows::Prefixes(_) => 4,
             Rows::Exporters(_) => 5,
+            Rows::Alerts(_) => 9,
         }
     }
 
@@ -394,6 +443,7 @@ impl Rows {
             Rows::Traffic(rows) => rows.len(),
             Rows::Prefixes(rows) => rows.len(),
             Rows::Exporters(rows) => rows.len(),
+            Rows::Alerts(rows) => rows.len(),
         }
     }
 
@@ -406,7 +456,7 @@ impl Rows {
     pub const fn window_seconds(&self) -> i64 {
         match self {
             Rows::Connections(_) => 0,
-            Rows::Ports(_) | Rows::Links(_) | Rows::Exporters(_) => WINDOW_US / SECOND_US,
+            Rows::Ports(_) | Rows::Links(_) | Rows::Exporters(_) | Rows::Alerts(_) => WINDOW_US / SECOND_US,
             Rows::Traffic(_) | Rows::Prefixes(_) => DETAIL_WINDOW_US / SECOND_US,
         }
     }

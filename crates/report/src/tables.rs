@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::table::{Column, Row};
-use model::tables::{ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use store::{Listing, StoreError};
 
 /// A table that queries see.
@@ -34,6 +34,7 @@ pub(crate) const TABLES: &[Table] = &[
     table::<PrefixRow>("prefixes", store::list::<PrefixRow>),
     table::<ExporterRow>("exporters", store::list::<ExporterRow>),
     Table { time: "valid_from", ..table::<ConnectionRow>("connections", store::list::<ConnectionRow>) },
+    Table { time: "at", ..table::<AlertRow>("alerts", store::list::<AlertRow>) },
     table::<FlowRow>("flows", store::list::<FlowRow>),
 ];
 

@@ -17,9 +17,10 @@ use model::table::{Column, Kind, Row, Value};
 pub(crate) const SCHEMA_VERSION: &str = "1";
 
 /// The columns that say when a row is of.
-pub(crate) const TIMES: [&str; 2] = ["window_start", "valid_from"];
+pub(crate) const TIMES: [&str; 3] = ["window_start", "valid_from", "at"];
 
-/// Start of a row's window, microseconds; of `connections`: from when the row holds.
+/// Start of a row's window, microseconds; of `connections`: from when the row holds; of `alerts`: when it
+/// was judged so.
 pub(crate) fn start_us<R: Row>(row: &R) -> i64 {
     let at =
         R::COLUMNS.iter().position(|column| TIMES.contains(&column.name)).and_then(|index| row.values().into_iter().nth(index));

@@ -11,7 +11,8 @@
 //! * [`Store`]: publishes and compacts; one process a data folder, by a lock file;
 //! * [`read`], [`read_five_minutes`]: read rows back without SQL; damaged files are named and passed over;
 //! * [`list`], [`list_five_minutes`]: what a query engine is to read;
-//! * [`Journal`]: what a stopped or killed program goes on from.
+//! * [`Journal`]: what a stopped or killed program goes on from;
+//! * [`StateFile`]: the same of a part of it, a small file.
 //!
 //! [`model::table`] declares the columns; every file operation is in `files`.
 
@@ -38,4 +39,5 @@ pub use flows::remove_flows;
 pub use journal::{Journal, JournalSync, Recovered};
 pub use listing::{ListedFile, Listing, extent, last_window_us, list, list_five_minutes};
 pub use reading::{Damaged, Found, last_us, read, read_five_minutes};
+pub use state::StateFile;
 pub use store::{Store, StoreSettings, has_tables, remove_tables, writer_of};

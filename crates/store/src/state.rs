@@ -5,6 +5,46 @@ use std::path::{Path, PathBuf};
 use crate::StoreError;
 use crate::files;
 
+/// A file beside the tables in which a part of the program keeps what it goes on from.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    path: PathBuf,
+}
+
+impl StateFile {
+    /// The file of that name in a folder `.FOLDER` of the data folder, which is made if need be.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be made.
+    pub fn open(data: &Path, folder: &str, name: &str) -> Result<StateFile, StoreError> {
+        let folder = data.join(format!(".{folder}"));
+        files::make_folder(&folder)?;
+        Ok(StateFile { path: folder.join(name) })
+    }
+
+    /// What it holds; `None` if there is none yet, or if it was damaged: then it is set aside.
+    ///
+    /// # Errors
+    ///
+    /// If it is there and cannot be read or set aside.
+    pub fn read(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match read_state(&self.path)? {
+            State::Present(bytes) => Ok(Some(bytes)),
+            State::Absent | State::SetAside(_) => Ok(None),
+        }
+    }
+
+    /// Writes it whole, in place of what it held.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; what it held still stands.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        write_state(&self.path, bytes)
+    }
+}
+
 /// First bytes of a state file.
 const MAGIC: &[u8; 8] = b"peerst02";
 

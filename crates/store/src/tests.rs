@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use model::table::{Cell, Row, Timestamp, Value};
-use model::tables::{ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use model::{Name, Publication, Rows};
 use proptest::prelude::*;
 
@@ -74,6 +74,7 @@ proptest! {
         check::<TrafficRow>(&numbers);
         check::<PrefixRow>(&numbers);
         check::<ExporterRow>(&numbers);
+        check::<AlertRow>(&numbers);
     }
 }
 

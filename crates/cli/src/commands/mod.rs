@@ -1,5 +1,6 @@
 //! The commands, one file each: a type with its arguments, and `run`.
 
+mod alerts;
 mod check;
 mod collect;
 mod counters;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     Peerings(peerings::Peerings),
     Prefixes(prefixes::Prefixes),
+    Alerts(alerts::Alerts),
     Simulate(simulate::Simulate),
     Check(check::Check),
     Reference(reference::Reference),
@@ -56,6 +58,7 @@ impl Command {
             Command::Inspect(command) => command.run(),
             Command::Peerings(command) => command.run(),
             Command::Prefixes(command) => command.run(),
+            Command::Alerts(command) => command.run(),
             Command::Simulate(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Reference(command) => command.run(),

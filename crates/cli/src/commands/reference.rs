@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use alert::{Declared, Kind as Rule, Passes};
 use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use model::settings::Setting;
 use model::table::{Column, Kind, Row};
-use model::tables::{ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 
 use crate::failure::Failure;
 
@@ -82,6 +83,7 @@ fn tables() -> String {
     table::<PrefixRow>(&mut text);
     table::<ExporterRow>(&mut text);
     table::<ConnectionRow>(&mut text);
+    table::<AlertRow>(&mut text);
     table::<FlowRow>(&mut text);
     text
 }
@@ -128,5 +130,29 @@ fn settings() -> String {
             _ = writeln!(text, "| `{name}` | {default} | {range} | {unit} | {} |", doc.trim());
         }
     }
+    rules(&mut text);
     text
+}
+
+const RULES_HEAD: &str = "
+## `[[alert_rule]]`
+
+The rules of alerts, as they are without configuration. An entry `[[alert_rule]]` names one as `rule` and sets some of `info`, `warning`,
+`critical` (of these levels those that are not given are off then), `margin`, `hold_seconds`, `clear_seconds`, `enabled`; it may be for some
+`connections`, `ports`, `exporters`, `locations`, `roles` or one `direction` only. The first entry that fits holds.
+
+| rule | unit | levels | margin | held for, s | cleared for, s | what its value is |
+|---|---|---|--:|--:|--:|---|
+";
+
+/// Every rule of alerts, with its levels.
+fn rules(text: &mut String) {
+    text.push_str(RULES_HEAD);
+    for rule in Rule::ALL {
+        let Declared { name, doc, unit, levels, passes, margin, hold_seconds, clear_seconds, .. } = rule.declared();
+        let sign = if *passes == Passes::Above { "≥" } else { "≤" };
+        let levels: Vec<String> = levels.iter().map(|(severity, level)| format!("{} {sign} {level}", severity.name())).collect();
+        let (levels, doc) = (levels.join(", "), doc.trim());
+        _ = writeln!(text, "| `{name}` | {unit} | {levels} | {margin} | {hold_seconds} | {clear_seconds} | {doc} |");
+    }
 }

@@ -79,7 +79,7 @@ fn answer(data: &Path) -> Option<Answer> {
 pub(super) fn take_in(reload: &HandIn, arguments: &ConfigurationArguments, data: &Path) {
     let refusal = match Configured::load(arguments) {
         Ok(configured) => {
-            reload.hand_in(configured.shared);
+            reload.hand_in(configured.shared, configured.alerts);
             tracing::info!("the configuration was read again and is in force");
             None
         }

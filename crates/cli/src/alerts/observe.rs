@@ -1,0 +1,252 @@
+//! What the owner holds, and rows on their way, as the rules take it.
+
+use std::collections::BTreeMap;
+
+use alert::{Bin, ExporterMinute, ExpressRoute, FailureOutcome, Load, Observed, Subject};
+use measure::judge::{Connection, Network};
+use measure::{BinLoad, LinkSeries, Owner, PortSeries, Series};
+use model::tables::{ExporterRow, TrafficRow};
+use model::time::{SECOND_US, WINDOW_US, slot_start_us};
+use model::{Direction, Name, Publication, Role, Rows};
+
+/// Time that rules look back over, besides the time that exporters hold flows.
+const LOOK_BACK_US: i64 = 960 * SECOND_US;
+/// Bins over which loads are averaged that a failure would move: five minutes.
+const FAILURE_BINS: usize = 30;
+/// ExpressRoute's AS.
+const EXPRESS_ROUTE: i64 = 12_076;
+
+/// Translates, and holds what came of rows since the last time.
+#[derive(Default)]
+pub(super) struct Observer {
+    exporters: Vec<ExporterMinute>,
+    express_routes: Vec<ExpressRoute>,
+    /// Longest time that exporters hold flows, as seen last.
+    timeout_us: i64,
+    /// The minute in which failures were looked at last.
+    failures_us: Option<i64>,
+    /// End of the last minute in which the kernel dropped something.
+    dropped_us: Option<i64>,
+}
+
+impl Observer {
+    /// Takes what rules judge out of rows.
+    pub(super) fn look(&mut self, publication: &Publication) {
+        match &publication.rows {
+            Rows::Exporters(rows) => self.look_at_exporters(rows),
+            Rows::Traffic(rows) => self.express_routes.extend(express_routes(rows)),
+            _ => {}
+        }
+    }
+
+    fn look_at_exporters(&mut self, rows: &[ExporterRow]) {
+        let mut minutes: BTreeMap<&Name, (ExporterMinute, f64, f64)> = BTreeMap::new();
+        for row in rows {
+            let end_us = row.window_start.0 + row.window_seconds * SECOND_US;
+            if row.kernel_drops > 0 {
+                self.dropped_us = self.dropped_us.max(Some(end_us));
+            }
+            let exporter = row.exporter.clone();
+            let minute = ExporterMinute { exporter, end_us, datagrams: 0, coverage_ratio: None };
+            let (minute, came, sent) = minutes.entry(&row.exporter).or_insert((minute, 0.0, 0.0));
+            minute.datagrams += row.datagrams;
+            // Of its domains each by what it sent.
+            if let Some(ratio) = row.coverage_ratio.filter(|ratio| *ratio > 0.0) {
+                *came += row.datagrams as f64;
+                *sent += row.datagrams as f64 / ratio;
+            }
+        }
+        let whole = |(minute, came, sent): (ExporterMinute, f64, f64)| {
+            let coverage_ratio = (sent > 0.0).then(|| came / sent);
+            ExporterMinute { coverage_ratio, ..minute }
+        };
+        self.exporters.extend(minutes.into_values().map(whole));
+    }
+
+    /// Whether the kernel dropped something in the last minutes.
+    pub(super) fn kernel_drops(&self, now_us: i64) -> bool {
+        self.dropped_us.is_some_and(|dropped_us| now_us - dropped_us < 3 * WINDOW_US)
+    }
+
+    /// Everything that is known now.
+    pub(super) fn observe(&mut self, owner: &Owner, now_us: i64) -> Observed {
+        let from_us = now_us - LOOK_BACK_US - self.timeout_us;
+        let series = owner.series(from_us, now_us, now_us);
+        let timeouts = series.links.iter().map(|link| link.timeout_us);
+        self.timeout_us = timeouts.chain(series.ports.iter().map(|port| port.timeout_us)).max().unwrap_or(0);
+        let minute_us = slot_start_us(now_us, WINDOW_US);
+        let are_failures_due = self.failures_us != Some(minute_us);
+        self.failures_us = Some(minute_us);
+        let (ports, covering) = ports(&series);
+        let failures = if are_failures_due { failures(&series, &ports) } else { Vec::new() };
+        Observed {
+            now_us,
+            links: series.links.iter().map(link).collect(),
+            ports,
+            exporters: std::mem::take(&mut self.exporters),
+            covering,
+            failures,
+            express_routes: std::mem::take(&mut self.express_routes),
+            ..Observed::default()
+        }
+    }
+}
+
+fn bin(load: &BinLoad) -> Bin {
+    // What is known is bits on the link layer; the same share of the wire has the same relative error.
+    let on_the_wire = load.wire_bps.zip(load.bps).map_or(1.0, |(wire, bps)| if bps > 0.0 { wire / bps } else { 1.0 });
+    Bin {
+        start_us: load.start_us,
+        wire_bps: load.wire_bps,
+        standard_error_bps: load.standard_error_bps.map(|error| error * on_the_wire),
+        is_mature: load.is_mature,
+        counter_wire_bps: load.counter_wire_bps,
+        discards: load.counter_discards,
+    }
+}
+
+fn link(series: &LinkSeries) -> Load {
+    Load {
+        subject: Subject {
+            connection: Some(series.link.name.clone()),
+            direction: Some(series.direction),
+            location: series.link.location.clone(),
+            role: Some(series.link.role),
+            ..Subject::default()
+        },
+        is_active: series.link.is_active,
+        capacity_bps: series.capacity_bps.map(|bps| bps as f64),
+        members: None,
+        timeout_us: series.timeout_us,
+        bins: series.bins.iter().map(bin).collect(),
+    }
+}
+
+/// The ports that links ride, and the exporters that cover them.
+fn ports(series: &Series) -> (Vec<Load>, Vec<Name>) {
+    let mut riding: BTreeMap<&Name, Vec<&LinkSeries>> = BTreeMap::new();
+    let mut covering = Vec::new();
+    for link in &series.links {
+        if let Some(port) = &link.link.port {
+            riding.entry(port).or_default().push(link);
+        }
+        covering.extend(link.link.exporters.iter().map(|exporter| Name::from(exporter.to_string())));
+    }
+    let mut ports = Vec::new();
+    for port in &series.ports {
+        if let Some(links) = riding.get(&port.port.name) {
+            covering.push(port.port.exporter.to_string().into());
+            ports.push(port_load(port, links));
+        }
+    }
+    covering.sort_unstable();
+    covering.dedup();
+    (ports, covering)
+}
+
+fn port_load(series: &PortSeries, links: &[&LinkSeries]) -> Load {
+    // What an exchange port carries besides the connections is no link that anybody speaks of.
+    let mut named: Vec<&LinkSeries> = links.iter().copied().filter(|link| link.link.is_active).collect();
+    named.sort_by_key(|link| (link.link.role, &link.link.name));
+    let is_one = named.windows(2).all(|pair| pair[0].link.name == pair[1].link.name);
+    let first = named.first().copied().or(links.first().copied());
+    Load {
+        subject: Subject {
+            connection: named.first().filter(|_| is_one).map(|link| link.link.name.clone()),
+            direction: Some(series.direction),
+            port: Some(series.port.name.clone()),
+            location: first.and_then(|link| link.link.location.clone()),
+            role: Some(first.map_or(Role::Other, |link| link.link.role)),
+            ..Subject::default()
+        },
+        is_active: !named.is_empty(),
+        capacity_bps: series.capacity_bps.map(|bps| bps as f64),
+        members: series.members_up.zip(series.members_total),
+        timeout_us: series.timeout_us,
+        bins: series.bins.iter().map(bin).collect(),
+    }
+}
+
+/// What each connection's failure would come to now, in each direction.
+fn failures(series: &Series, ports: &[Load]) -> Vec<FailureOutcome> {
+    let mut outcomes = Vec::new();
+    for direction in Direction::ALL {
+        let is_peering = |link: &&LinkSeries| {
+            link.direction == direction && link.link.is_active && matches!(link.link.role, Role::Direct | Role::Exchange)
+        };
+        let links: Vec<&LinkSeries> = series.links.iter().filter(is_peering).collect();
+        let mut metros: Vec<&Name> = links.iter().filter_map(|link| link.link.location.as_ref()).collect();
+        metros.sort_unstable();
+        metros.dedup();
+        let states: Vec<(Connection, f64)> = links.iter().map(|link| connection(link, ports, &metros)).collect();
+        let network = Network { connections: states.iter().map(|(connection, _)| connection.clone()).collect() };
+        for (failed, link) in links.iter().enumerate() {
+            let Some(outcome) = network.without(&[failed]) else { continue };
+            let Some(fullest) = outcome.survivors.first() else { continue };
+            outcomes.push(FailureOutcome {
+                subject: Subject {
+                    connection: Some(link.link.name.clone()),
+                    direction: Some(direction),
+                    location: link.link.location.clone(),
+                    role: Some(link.link.role),
+                    ..Subject::default()
+                },
+                survivor: links[fullest.connection].link.name.clone(),
+                utilisation: fullest.utilisation,
+                standard_error: states[failed].1.hypot(states[fullest.connection].1),
+            });
+        }
+    }
+    outcomes
+}
+
+/// A connection's means over the last minutes, and the error of its load over its capacity.
+fn connection(series: &LinkSeries, ports: &[Load], metros: &[&Name]) -> (Connection, f64) {
+    let capacity_bps = series.capacity_bps.map(|bps| bps as f64);
+    let own: Vec<Bin> = series.bins.iter().map(bin).collect();
+    let is_its_port = |port: &&Load| port.subject.port == series.link.port && port.subject.direction == Some(series.direction);
+    let port = ports.iter().find(is_its_port).map_or(&[][..], |port| &port.bins);
+    let (wire_bps, error_bps) = mean(&own);
+    let connection = Connection {
+        group: series.link.location.as_ref().and_then(|metro| metros.binary_search(&metro).ok()),
+        capacity_bps,
+        wire_bps: vec![wire_bps],
+        utilisation: vec![mean(port).0 / capacity_bps.unwrap_or(f64::NAN)],
+    };
+    (connection, error_bps / capacity_bps.unwrap_or(f64::NAN))
+}
+
+/// The mean over the last bins that are known, and its standard error; not a number where too few are.
+fn mean(bins: &[Bin]) -> (f64, f64) {
+    let known = bins.iter().rev().skip_while(|bin| bin.load().is_none()).take(FAILURE_BINS).map_while(Bin::load);
+    let (count, sum, variance) =
+        known.fold((0, 0.0, 0.0), |found, (bps, variance)| (found.0 + 1, found.1 + bps, found.2 + variance));
+    if count < FAILURE_BINS {
+        return (f64::NAN, f64::NAN);
+    }
+    (sum / f64::from(count as u32), f64::sqrt(variance) / f64::from(count as u32))
+}
+
+fn express_routes(rows: &[TrafficRow]) -> Vec<ExpressRoute> {
+    let mut sums: BTreeMap<(&Name, &Name), (f64, f64, i64, i64)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.origin_asn == Some(EXPRESS_ROUTE)) {
+        let sum = sums.entry((&row.connection, &row.direction)).or_default();
+        sum.0 += row.bytes_estimated.unwrap_or(0.0);
+        sum.1 += row.bytes_standard_error.unwrap_or(0.0).powi(2);
+        (sum.2, sum.3) = (row.window_start.0, row.window_seconds);
+    }
+    let one = |((connection, direction), (bytes, variance, start_us, seconds)): ((&Name, &Name), (f64, f64, i64, i64))| {
+        let rate = |bytes: f64| bytes * 8.0 / seconds as f64;
+        ExpressRoute {
+            subject: Subject {
+                connection: Some(connection.clone()),
+                direction: Direction::ALL.into_iter().find(|one| one.name() == &**direction),
+                ..Subject::default()
+            },
+            end_us: start_us + seconds * SECOND_US,
+            bps: rate(bytes),
+            standard_error_bps: rate(variance.sqrt()),
+        }
+    };
+    sums.into_iter().map(one).collect()
+}
