@@ -48,6 +48,12 @@ struct ConfigurationFile {
     inventory: InventoryFiles,
     allow: AllowConfig,
     counters: Vec<CountersConfig>,
+    #[cfg(feature = "web")]
+    web: crate::page::WebConfig,
+    /// Of a program that has a page.
+    #[cfg(not(feature = "web"))]
+    #[serde(rename = "web")]
+    _web: serde::de::IgnoredAny,
 }
 
 /// Who may send.
@@ -75,6 +81,9 @@ pub(crate) struct Configured {
     store: StoreSettings,
     /// Where interface counters are had from.
     pub(crate) counters: Vec<CounterSource>,
+    /// How the page is served.
+    #[cfg(feature = "web")]
+    pub(crate) page: crate::page::PageSettings,
 }
 
 impl Configured {
@@ -87,7 +96,10 @@ impl Configured {
         };
         let mut errors = file.settings_errors();
         let (peerings, interfaces) = file.inventory.read(&folder, &file.exporter)?;
-        let counters = counter_sources::check(&file.counters, &folder, &file.exporter, &mut errors);
+        let exporters = counter_sources::known_exporters(&file.exporter);
+        let counters = counter_sources::check(&file.counters, &folder, &exporters, &mut errors);
+        #[cfg(feature = "web")]
+        let page = file.web.check(&folder, &file.report, exporters, &mut errors);
         let edge = PeeringConfig {
             peering: file.peering,
             exporter: file.exporter,
@@ -117,7 +129,14 @@ impl Configured {
             measure: file.measure,
             keeps_flows: file.store.flows,
         };
-        Ok(Configured { shared, receive: file.receive, store: file.store, counters })
+        Ok(Configured {
+            shared,
+            receive: file.receive,
+            store: file.store,
+            counters,
+            #[cfg(feature = "web")]
+            page,
+        })
     }
 
     /// Opens the data folder.
@@ -154,14 +173,16 @@ pub(crate) fn report_settings(config: Option<&Path>) -> Result<ReportSettings, F
 }
 
 /// The sections of numeric settings, as declared.
-pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting]); 6] {
-    [
+pub(crate) fn sections() -> Vec<(&'static str, &'static [model::settings::Setting])> {
+    vec![
         (ReceiverSettings::SECTION, ReceiverSettings::SETTINGS),
         (DecodeSettings::SECTION, DecodeSettings::SETTINGS),
         (PeeringSettings::SECTION, PeeringSettings::SETTINGS),
         (MeasureSettings::SECTION, MeasureSettings::SETTINGS),
         (StoreSettings::SECTION, StoreSettings::SETTINGS),
         (ReportSettings::SECTION, ReportSettings::SETTINGS),
+        #[cfg(feature = "web")]
+        (web::WebLimits::SECTION, web::WebLimits::SETTINGS),
     ]
 }
 
