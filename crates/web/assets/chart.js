@@ -1,7 +1,7 @@
 // Pictures over time, by uPlot: one direction each.
 /* global uPlot */
 
-import { el, rate, moment } from "./format.js";
+import { el, moment, rate, size } from "./format.js";
 
 const shown = new Set();
 
@@ -55,6 +55,21 @@ function growing(fromSeconds) {
 }
 
 const NARROW = 560;
+const DAY = 86_400;
+
+/** Times of an axis: as fine as its steps are. */
+function ticks(plot, splits, _axis, _space, step) {
+  const two = (number) => String(number).padStart(2, "0");
+  return splits.map((split) => {
+    const at = new Date(split * 1000);
+    const date = `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+    if (step >= 300 * DAY) return String(at.getFullYear());
+    if (step >= 25 * DAY) return `${at.getFullYear()}-${two(at.getMonth() + 1)}`;
+    const clock = `${two(at.getHours())}:${two(at.getMinutes())}`;
+    if (step >= DAY || clock === "00:00") return date;
+    return step >= 60 ? clock : `${clock}:${two(at.getSeconds())}`;
+  });
+}
 
 /** Options of uPlot for what a picture is of. */
 function options(picture, width, height) {
@@ -68,8 +83,8 @@ function options(picture, width, height) {
     legend: { live: true, markers: { width: 2 } },
     scales: { x: { time: true, min: from, max: to }, y: { range: (_, low, high) => [0, Math.max((high ?? 0) * 1.08, top ?? 0, 1)] } },
     axes: [
-      { ...axis, gap: 6, space: 64 },
-      { ...axis, size: width < NARROW ? 62 : 74, gap: 6, space: 36, values: (_, ticks) => ticks.map((tick) => rate(tick).replace("bit/s", "b/s")) },
+      { ...axis, gap: 6, space: 64, values: ticks, size: 30 },
+      { ...axis, size: width < NARROW ? 62 : 74, gap: 6, space: 36, values: (_, splits) => splits.map(size) },
     ],
     series: [
       { value: (_, at) => (at === null ? "–" : moment(at * 1000)), label: "time" },
@@ -94,8 +109,8 @@ function options(picture, width, height) {
  * A picture in a frame. `picture` has: key, times, series [{name, values, colour, …}], marks, bands, from, to, maturesAt, top.
  * Gives the element, and what draws it anew with other values.
  */
-export function chart(label, height = 230) {
-  const place = el("div", { class: "chart", role: "img", "aria-label": label });
+export function chart(label, height = 230, kind = "chart") {
+  const place = el("div", { class: kind, role: "img", "aria-label": label });
   const frame = el("figure", { class: "chart-frame" }, el("figcaption", {}, label), place);
   let plot = null;
   let last = null;

@@ -1,7 +1,7 @@
 // One connection: loads, what they are of, counters beside flows, what its failure would do.
 
 import { chart, times } from "./chart.js";
-import { ask, bytes, duration, el, mark, moment, percent, range, rate, say, STATUSES, time, WAYS } from "./format.js";
+import { ask, bytes, duration, el, fact, mark, moment, percent, range, rate, say, size, STATUSES, time, WAYS } from "./format.js";
 import { failureWords } from "./list.js";
 
 const HOUR = 3_600_000;
@@ -52,9 +52,10 @@ export function detailPage({ main, state, argument: name, query }) {
   const notes = el("div", { class: "notes" });
   const said = el("p", { class: "said", role: "status" });
   const picker = el("div", { class: "ranges", role: "group", "aria-label": "Range" });
-  const charts = WAYS.map((way) => chart(`${way.arrow} ${way.name}`));
+  const charts = WAYS.map((way) => chart(`${way.arrow} ${way.name}`, 230, "chart has-band"));
   const parts = el("section", { class: "parts" });
-  main.append(head, notes, facts, picker, said, el("div", { class: "charts" }, charts.map((one) => one.element)), parts);
+  const frames = el("div", { class: "charts" }, charts.map((one) => one.element));
+  main.append(head, notes, facts, picker, said, frames, parts);
 
   let span = RANGES.find((one) => one.key === query.get("range")) ?? RANGES[0];
   let part = "service";
@@ -71,6 +72,7 @@ export function detailPage({ main, state, argument: name, query }) {
 
   function showHead() {
     const connection = state.connections.get(name);
+    for (const part of [notes, facts, picker, said, frames, parts]) part.hidden = !connection;
     if (!connection) {
       head.replaceChildren(el("a", { href: "#/", class: "back" }, "← Connections"), el("h1", {}, name), el("p", { class: "empty" }, state.atMs === null ? "" : "There is no such connection now."));
       return;
@@ -85,20 +87,19 @@ export function detailPage({ main, state, argument: name, query }) {
     const doubts = connection.doubts.map((doubt) => el("p", { class: "doubt" }, "≈ ", doubt));
     notes.replaceChildren(...reasons, ...doubts);
     const words = failureWords(connection);
-    const fact = (term, ...what) => [el("dt", {}, term), el("dd", {}, ...what)];
     facts.replaceChildren(
-      ...WAYS.flatMap((way) => {
+      ...WAYS.map((way) => {
         const load = connection[way.key];
         const full = load.utilisation_ratio === null ? "" : ` · ${percent(load.utilisation_ratio)} full by ${load.utilisation_by}`;
         return fact(`${way.arrow} ${way.name}`, el("b", {}, rate(load.bps)), full,
           el("small", {}, load.bps === null ? "" : `${range(load.bps, load.standard_error_bps)}, minute to ${time(load.until_ms)}`));
       }),
-      ...WAYS.flatMap((way) => {
+      ...WAYS.map((way) => {
         const load = connection[way.key];
         return fact(`p95 ${way.arrow}`, el("b", {}, rate(load.p95_bps)), el("small", {}, load.p95_bps === null ? "24 h" : `24 h, ${load.p95_steps_known} of 288 steps known`));
       }),
-      ...fact("Capacity", el("b", {}, rate(connection.capacity_bps)), el("small", {}, connection.port ?? "")),
-      ...(words.text ? fact("If it fails", el("b", { class: words.holds === null ? "" : words.holds ? "holds" : "breaks" }, words.text), connection.failure ? el("a", { href: `#/what-if?down=${encodeURIComponent(name)}` }, "what if") : null) : []),
+      fact("Capacity", el("b", {}, size(connection.capacity_bps)), el("small", {}, connection.port ?? "")),
+      ...(words.text ? [fact("If it fails", el("b", { class: words.holds === null ? "" : words.holds ? "holds" : "breaks" }, words.text), connection.failure ? el("a", { href: `#/what-if?down=${encodeURIComponent(name)}` }, "what if") : null)] : []),
       ...coverage(connection),
     );
   }
@@ -107,8 +108,8 @@ export function detailPage({ main, state, argument: name, query }) {
     const known = WAYS.map((way) => connection[way.key].coverage_ratio).filter((ratio) => ratio !== null);
     const ratios = WAYS.map((way) => [way, connection[way.key].flows_to_counters_ratio]).filter(([, ratio]) => ratio !== null);
     const items = [];
-    if (known.length > 0) items.push(el("dt", {}, "Telemetry that came"), el("dd", {}, el("b", {}, percent(Math.min(...known)))));
-    if (ratios.length > 0) items.push(el("dt", {}, "Flows of counters"), el("dd", {}, el("b", {}, ratios.map(([way, ratio]) => `${way.arrow} ${percent(ratio)}`).join("  ")), el("small", {}, "last hour, whole port")));
+    if (known.length > 0) items.push(fact("Telemetry that came", el("b", {}, percent(Math.min(...known)))));
+    if (ratios.length > 0) items.push(fact("Flows of counters", el("b", {}, ratios.map(([way, ratio]) => `${way.arrow} ${percent(ratio)}`).join("  ")), el("small", {}, "last hour, whole port")));
     return items;
   }
 
@@ -133,7 +134,10 @@ export function detailPage({ main, state, argument: name, query }) {
       const at = times(bins.from_ms, recent.step_seconds, bins.bps.length);
       const loads = { times: at, bps: bins.bps, error: bins.standard_error_bps, port: bins.port_bps, counter: bins.port_counter_bps };
       const to = recent.at_ms / 1000;
-      charts[index].show(picture(way, loads, recent.connection.capacity_bps, recent.connection[way.key].p95_bps, name, to - HOUR / 1000, to, at[bins.mature] ?? null));
+      // Of a collector that has just begun there is no hour.
+      const begun = at[bins.bps.findIndex((bps, bin) => bps !== null || bins.port_counter_bps[bin] !== null)] ?? 0;
+      const from = Math.max(to - HOUR / 1000, Math.min(begun, to - 300));
+      charts[index].show(picture(way, loads, recent.connection.capacity_bps, recent.connection[way.key].p95_bps, name, from, to, at[bins.mature] ?? null));
     });
   }
 

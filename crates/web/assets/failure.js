@@ -1,7 +1,7 @@
 // What if connections fail, and what happened when they did.
 
 import { chart, times } from "./chart.js";
-import { ask, duration, el, mark, moment, percent, rate, toConnection, WAYS } from "./format.js";
+import { ask, duration, el, fact, mark, moment, percent, rate, size, toConnection, WAYS } from "./format.js";
 
 /** A bar from before to after, with the line at which a port is full. */
 function survivorBar(before, after) {
@@ -37,7 +37,7 @@ export function whatIfPage({ main, state, query }) {
     boxes.replaceChildren(...peerings.flatMap((one) => {
       const box = el("input", { type: "checkbox", value: one.name, onchange: () => { if (box.checked) down.add(one.name); else down.delete(one.name); choose(); } });
       box.checked = down.has(one.name);
-      const item = el("li", { "data-text": `${one.name} ${one.location ?? ""} ${one.peering ?? ""} ${one.facility ?? ""}`.toLowerCase() }, el("label", {}, box, el("span", {}, one.name), el("small", {}, rate(one.capacity_bps))));
+      const item = el("li", { "data-text": `${one.name} ${one.location ?? ""} ${one.peering ?? ""} ${one.facility ?? ""}`.toLowerCase() }, el("label", {}, box, el("span", {}, one.name), el("small", {}, size(one.capacity_bps))));
       const isOther = one.location !== place;
       place = one.location;
       return isOther ? [el("li", { class: "place" }, one.location ?? "Place not known"), item] : [item];
@@ -169,13 +169,13 @@ export function failoverPage({ main, state, argument: id }) {
     head.replaceChildren(el("a", { href: "#/failovers", class: "back" }, "← Failovers"), el("h1", {}, event.connection),
       el("span", { class: "status", "data-status": event.ended_ms === null ? "down" : "fine" }, mark(event.ended_ms === null ? "down" : "fine"), event.ended_ms === null ? "lasts" : "over"),
       el("span", { class: "about" }, [event.kind, event.location, event.is_planned ? "planned" : null, event.evidence].filter(Boolean).join(" · ")));
-    const share = (term, value) => (value === null ? [] : [el("dt", {}, term), el("dd", {}, el("b", {}, percent(value)))]);
+    const share = (term, value) => (value === null ? [] : [fact(term, el("b", {}, percent(value)))]);
     facts.replaceChildren(
-      el("dt", {}, "When"), el("dd", {}, el("b", {}, when(event, state.atMs ?? Date.now())), el("small", {}, event.detected_ms === null ? "" : `seen after ${duration(event.detected_ms - event.started_ms)}`)),
-      el("dt", {}, "Carried before"), el("dd", {}, el("b", {}, rate(event.before_bps))),
+      fact("When", el("b", {}, when(event, state.atMs ?? Date.now())), el("small", {}, event.detected_ms === null ? "" : `seen after ${duration(event.detected_ms - event.started_ms)}`)),
+      fact("Carried before", el("b", {}, rate(event.before_bps))),
       ...share("Stayed in the metro", event.stayed_local_share), ...share("Went to transit", event.to_transit_share),
       ...share("Found nowhere", event.unaccounted_share), ...share("Came back", event.returned_share), ...share("Fullest survivor", event.survivor_peak_utilisation_ratio),
-      ...(event.latency_before_us === null ? [] : [el("dt", {}, "Median round trip"), el("dd", {}, el("b", {}, `${(event.latency_before_us / 1000).toFixed(1)} → ${(event.latency_after_us / 1000).toFixed(1)} ms`))]));
+      ...(event.latency_before_us === null ? [] : [fact("Median round trip", el("b", {}, `${(event.latency_before_us / 1000).toFixed(1)} → ${(event.latency_after_us / 1000).toFixed(1)} ms`))]));
     tables.replaceChildren(...WAYS.map((way) => took(way, event)));
     await Promise.all(WAYS.map((way, index) => draw(way, event, charts[index])));
   }
@@ -191,7 +191,7 @@ export function failoverPage({ main, state, argument: id }) {
       const spread = one.share_error === null ? "" : ` ± ${percent(2 * one.share_error)}`;
       return el("tr", {}, el("td", {}, el("a", { href: toConnection(one.connection) }, one.connection)), el("td", { class: "number" }, rate(one.bps)), el("td", { class: "share" }, meter, `${percent(one.share)}${spread}`));
     });
-    return el("section", {}, heading, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Went to"), el("th", { class: "number" }, "rate"), el("th", {}, "share"))), el("tbody", {}, rows)));
+    return el("section", {}, heading, el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Went to"), el("th", { class: "number" }, "rate"), el("th", {}, "share"))), el("tbody", {}, rows))));
   }
 
   async function draw(way, event, place) {
@@ -217,7 +217,9 @@ export function failoverPage({ main, state, argument: id }) {
     if ((state.atMs ?? 0) - from < 3_500_000) {
       const recent = await ask("connection", [["name", name]]);
       const bins = recent.to_microsoft;
-      return { times: times(bins.from_ms, recent.step_seconds, bins.bps.length), to_microsoft: bins.bps, from_microsoft: recent.from_microsoft.bps };
+      // What may still grow would look like one more failure.
+      const settled = (of) => of.bps.map((bps, index) => (index < of.mature ? bps : null));
+      return { times: times(bins.from_ms, recent.step_seconds, bins.bps.length), to_microsoft: settled(bins), from_microsoft: settled(recent.from_microsoft) };
     }
     const answer = await ask("loads", [["connection", name], ["from_ms", from], ["to_ms", Math.min(to, from + 21_600_000)]]);
     return { times: times(answer.from_ms, answer.step_seconds, answer.to_microsoft.mean_bps.length), to_microsoft: answer.to_microsoft.mean_bps, from_microsoft: answer.from_microsoft.mean_bps };

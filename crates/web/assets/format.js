@@ -35,13 +35,18 @@ const UNITS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 function scaled(value, unit) {
   const [scale, prefix] = UNITS.find(([scale]) => Math.abs(value) >= scale * 0.9995) ?? [1, ""];
   const number = value / scale;
-  const digits = Math.abs(number) < 9.995 ? 2 : Math.abs(number) < 99.95 ? 1 : 0;
-  return `${number.toFixed(scale === 1 ? 0 : digits)} ${prefix}${unit}`;
+  const digits = scale === 1 ? 0 : Math.abs(number) < 9.995 ? 2 : Math.abs(number) < 99.95 ? 1 : 0;
+  return `${number.toFixed(digits)}\u00a0${prefix}${unit}`;
 }
 
 /** A rate; unknown is a dash. */
 export function rate(bps) {
   return bps === null || bps === undefined ? "–" : scaled(bps, "bit/s");
+}
+
+/** A capacity, without digits that say nothing. */
+export function size(bps) {
+  return rate(bps).replace(/\.0+(?=\u00a0)/, "");
 }
 
 /** Bytes, decimal. */
@@ -53,7 +58,8 @@ export function bytes(count) {
 export function percent(ratio) {
   if (ratio === null || ratio === undefined) return "–";
   const value = ratio * 100;
-  return `${value.toFixed(value > 0 && value < 9.95 ? 1 : 0)} %`;
+  if (value > 0 && value < 0.05) return "<\u00a00.1\u00a0%";
+  return `${value.toFixed(value > 0 && value < 9.95 ? 1 : 0)}\u00a0%`;
 }
 
 /** The error of a load at 95 %: two standard errors. */
@@ -61,7 +67,7 @@ export function error(bps, standardError) {
   if (!bps || standardError === null || standardError === undefined) return "";
   const share = (2 * standardError) / bps;
   if (share < 0.0005) return "";
-  return `± ${percent(share)}`;
+  return `±\u00a0${percent(share)}`;
 }
 
 /** A load with what sampling leaves open: only digits that are known. */
@@ -71,8 +77,9 @@ export function range(bps, standardError) {
   return `${rate(Math.max(0, bps - 2 * standardError))} to ${rate(bps + 2 * standardError)}`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const full = new Intl.DateTimeFormat(undefined, {
+// The Swedish way is that of ISO 8601, which every operator reads the same.
+const clock = new Intl.DateTimeFormat("sv-SE", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const full = new Intl.DateTimeFormat("sv-SE", {
   year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short",
 });
 
@@ -82,6 +89,11 @@ export function time(ms) {
 
 export function moment(ms) {
   return ms === null || ms === undefined ? "–" : full.format(ms);
+}
+
+/** Terms and what they come to, each pair together. */
+export function fact(term, ...what) {
+  return el("div", {}, el("dt", {}, term), el("dd", {}, ...what));
 }
 
 /** A length of time in one unit or two. */

@@ -1,7 +1,7 @@
 // The connections, what burns first: read in five seconds.
 
 import { sparkline } from "./chart.js";
-import { ask, el, error, mark, moment, percent, rate, range, say, STATUSES, svg, time, toConnection, WAYS } from "./format.js";
+import { ask, el, error, mark, moment, percent, rate, range, say, size, STATUSES, svg, time, toConnection, WAYS } from "./format.js";
 
 const ORDER = Object.keys(STATUSES);
 
@@ -89,9 +89,10 @@ function makeRow(name) {
         row.dataset.status = connection.status;
         status.replaceChildren(mark(connection.status), el("span", {}, STATUSES[connection.status].word));
       }
-      say(about, [connection.role, connection.location, connection.capacity_bps === null ? null : rate(connection.capacity_bps)].filter(Boolean).join(" · "));
+      say(about, [connection.role, connection.location, connection.capacity_bps === null ? null : size(connection.capacity_bps)].filter(Boolean).join(" · "));
       about.title = [connection.peering, connection.facility, connection.port].filter(Boolean).join(" · ");
-      say(reason, connection.status === "fine" ? "" : connection.reasons[0] ?? "");
+      // The others are in the row already: how full, and what its failure does.
+      say(reason, ["down", "unknown", "inactive"].includes(connection.status) ? connection.reasons[0] ?? "" : "");
       reason.title = connection.reasons.join("\n");
       ways.forEach((way) => way.update(connection));
       const words = failureWords(connection);
@@ -101,7 +102,7 @@ function makeRow(name) {
       failure.parentElement.classList.toggle("is-empty", words.text === "");
       const doubts = connection.doubts;
       trust.className = doubts.length > 0 ? "trust doubted" : "trust";
-      say(trust, doubts.length > 0 ? "≈ not to be trusted" : "");
+      say(trust, doubts.length > 0 ? "≈ doubtful" : "");
       trust.title = doubts.join("\n");
       if (doubts.length > 0) trust.setAttribute("aria-label", `Not to be trusted: ${doubts.join(" ")}`);
     },
@@ -113,7 +114,7 @@ function makeRow(name) {
 
 /** Whether a connection is meant by words of the filter: all of them must be somewhere. */
 function matches(connection, words) {
-  const text = [connection.name, connection.peering, connection.location, connection.facility, connection.role, connection.port, STATUSES[connection.status].word, connection.doubts.length > 0 ? "doubted" : ""].join(" ").toLowerCase();
+  const text = [connection.name, connection.peering, connection.location, connection.facility, connection.role, connection.port, STATUSES[connection.status].word, connection.doubts.length > 0 ? "doubtful" : ""].join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
@@ -152,7 +153,7 @@ export function listPage({ main, state, query }) {
       if (connection.doubts.length > 0) doubted += 1;
     }
     const chips = ORDER.filter((status) => counts.has(status) && status !== "inactive").map((status) => chip(status, `${counts.get(status)} ${STATUSES[status].word}`, STATUSES[status].word));
-    if (doubted > 0) chips.push(chip("doubted", `${doubted} not to be trusted`, "doubted"));
+    if (doubted > 0) chips.push(chip("doubted", `${doubted} doubtful`, "doubtful"));
     const signature = chips.map((one) => one.textContent).join("|") + state.verdict.join("|");
     if (verdict.dataset.signature === signature) return;
     verdict.dataset.signature = signature;

@@ -52,10 +52,11 @@ fn members(count: usize, start_us: i64) -> Vec<Member> {
         let random = |salt: u64| noise(index as u64 * 31 + salt);
         let role = [Role::Direct, Role::Direct, Role::Direct, Role::Exchange, Role::Transit][index % 5];
         let capacity = [10.0, 100.0, 100.0, 400.0][(random(1) * 4.0) as usize] * GIGABIT;
-        let level = 0.10 + 0.42 * random(2) * random(3);
-        let level = match index % 57 {
-            7 => 0.93,
-            19 => 0.80,
+        let level = 0.08 + 0.24 * random(2) * random(3);
+        // Of these one is full, two are hot.
+        let level = match index {
+            7 => 0.80,
+            19 | 61 => 0.70,
             _ => level,
         };
         let place = (random(4) * PLACES.len() as f64) as usize;
@@ -91,7 +92,7 @@ impl Member {
         let is_mature = start_us + BIN_US + 70 * SECOND_US <= at_us;
         let share = if is_mature { 1.0 } else { (at_us - start_us) as f64 / (90.0 * SECOND_US as f64) };
         let counted = is_port && self.has_counters && start_us + 30 * SECOND_US <= at_us;
-        let error = (bps * 2e5 * self.rate).sqrt() * 30.0;
+        let error = bps * 0.004 * self.rate.sqrt();
         BinLoad {
             start_us,
             bps: Some(bps * share),

@@ -87,28 +87,30 @@ impl Networks {
 
     /// What the failure of each one alone would come to over the day, by place.
     pub(crate) fn failures_of_day(&self) -> Vec<Option<FailureOfOne>> {
-        (0..self.names.len()).map(|place| self.failure_of_day(place)).collect()
+        let one = |place| self.failure(&*self.day, place, |step| self.day_from_us + step as i64 * STEP_US);
+        (0..self.names.len()).map(one).collect()
     }
 
-    fn failure_of_day(&self, place: usize) -> Option<FailureOfOne> {
-        let outcomes = self.day.iter().filter_map(|network| without(network, &[place]));
-        let one = |outcome: Outcome| {
+    /// The same if it failed now, which is `at_us`.
+    pub(crate) fn failure_now(&self, place: usize, at_us: i64) -> Option<FailureOfOne> {
+        let failure = self.failure(&self.now, place, |_| at_us)?;
+        Some(FailureOfOne { utilisation_now: Some(failure.utilisation), ..failure })
+    }
+
+    /// What the failure of one would come to in the worse direction.
+    fn failure(&self, networks: &[Network; 2], place: usize, at_us: impl Fn(usize) -> i64) -> Option<FailureOfOne> {
+        let one = |network: &Network| {
+            let outcome = without(network, &[place])?;
             let worst = outcome.survivors.first()?;
             Some(FailureOfOne {
                 utilisation: worst.utilisation,
                 survivor: self.names.get(worst.connection)?.clone(),
-                at_us: self.day_from_us + worst.step as i64 * STEP_US,
+                at_us: at_us(worst.step),
                 utilisation_now: None,
                 leaves_location: outcome.leaves_group(),
             })
         };
-        outcomes.filter_map(one).max_by(|a, b| a.utilisation.total_cmp(&b.utilisation))
-    }
-
-    /// Load of the fullest survivor over capacity if one failed now.
-    pub(crate) fn failure_now(&self, place: usize) -> Option<f64> {
-        let outcomes = self.now.iter().filter_map(|network| without(network, &[place]));
-        outcomes.filter_map(|outcome| Some(outcome.survivors.first()?.utilisation)).reduce(f64::max)
+        networks.iter().filter_map(one).max_by(|a, b| a.utilisation.total_cmp(&b.utilisation))
     }
 
     /// What happens if connections fail together, in both directions.

@@ -16,8 +16,7 @@ use crate::status::{Limits, Status, judge};
 /// Makes pictures, one after the other: what changes only every five minutes is kept.
 #[derive(Default)]
 pub struct Painter {
-    /// By what is judged.
-    pub limits: Limits,
+    limits: Limits,
     failures: Vec<Option<FailureOfOne>>,
     judged: Option<(i64, Vec<Name>)>,
     day: Arc<[Network; 2]>,
@@ -34,6 +33,11 @@ pub struct Picture {
 }
 
 impl Painter {
+    /// One who judges by these.
+    pub fn new(limits: Limits) -> Painter {
+        Painter { limits, ..Painter::default() }
+    }
+
     /// The picture as it stands; `edge` has the connections.
     pub fn paint(&mut self, recent: &Recent, edge: &[ConnectionRow]) -> Picture {
         let rows: BTreeMap<&Name, &ConnectionRow> = edge.iter().map(|row| (&row.connection, row)).collect();
@@ -43,10 +47,12 @@ impl Painter {
         connections.retain(|connection| connection.is_peering || connection.ways.iter().any(|way| way.load.is_some()));
         let networks = self.networks(&connections, recent);
         for (place, name) in networks.names.iter().enumerate() {
-            let connection = connections.iter_mut().find(|connection| connection.name == *name);
-            let failure = self.failures.get(place).cloned().flatten();
-            if let Some((connection, failure)) = connection.zip(failure) {
-                connection.failure = Some(FailureOfOne { utilisation_now: networks.failure_now(place), ..failure });
+            let of_day = self.failures.get(place).cloned().flatten();
+            let now = networks.failure_now(place, recent.at_us());
+            let utilisation_now = now.as_ref().map(|failure| failure.utilisation);
+            let worse = of_day.into_iter().chain(now).max_by(|a, b| a.utilisation.total_cmp(&b.utilisation));
+            if let Some(connection) = connections.iter_mut().find(|connection| connection.name == *name) {
+                connection.failure = worse.map(|failure| FailureOfOne { utilisation_now, ..failure });
             }
         }
         connections.iter_mut().for_each(|connection| judge(connection, &self.limits));

@@ -226,6 +226,11 @@ impl Recent {
         }
     }
 
+    /// When it was looked last.
+    pub(crate) fn at_us(&self) -> i64 {
+        self.at_us
+    }
+
     /// Start of the last step that is known of any link; 0 if none is.
     pub fn last_step_us(&self) -> i64 {
         self.links.values().filter_map(|known| known.steps.by_start.keys().next_back()).max().copied().unwrap_or(0)

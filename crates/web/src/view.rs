@@ -19,7 +19,7 @@ fn whole(value: f64) -> Option<f64> {
 }
 
 fn ratio(value: f64) -> Option<f64> {
-    (!value.is_nan()).then(|| (value * 1e4).round() / 1e4)
+    (!value.is_nan()).then(|| (value * 1e6).round() / 1e6)
 }
 
 /// The answer of `/api/v1/connections`.

@@ -93,7 +93,7 @@ impl Page {
         let (outbox, inbox) = bounded(1);
         let mut painter = Painting {
             recent: Recent::default(),
-            painter: Painter { limits: settings.judged_by, ..Painter::default() },
+            painter: Painter::new(settings.judged_by),
             inventory,
             screen,
             started_us: Clock::wall().now_us(),
