@@ -23,13 +23,16 @@ function spread(values, errors) {
 }
 
 /** A picture of one direction. */
-function picture(way, loads, capacity, p95, key, from, to, maturesAt) {
-  const [high, low] = spread(loads.bps, loads.error);
+function picture(way, loads, capacity, p95, key, from, to, mature = loads.bps.length) {
+  const settled = loads.bps.map((bps, index) => (index < mature ? bps : null));
+  const maturesAt = loads.times[mature] ?? null;
+  const [high, low] = spread(settled, loads.error);
   const series = [
     { name: "+ 2 σ", values: high, colour: null },
     { name: "− 2 σ", values: low, colour: null },
-    { name: "flows", values: loads.bps, colour: "--load", width: 1.8, points: loads.bps.length < 40 },
+    { name: "flows", values: settled, colour: "--load", width: 1.8, points: loads.bps.length < 40 },
   ];
+  if (maturesAt !== null) series.push({ name: "so far", values: loads.bps.map((bps, index) => (index >= mature - 1 ? bps : null)), colour: "--load", width: 1, dash: [2, 3] });
   const marks = [];
   if (loads.peak) series.push({ name: "peak", values: loads.peak, colour: "--peak", width: 1 });
   const hasCounters = loads.counter.some((value) => value !== null);
@@ -137,7 +140,7 @@ export function detailPage({ main, state, argument: name, query }) {
       // Of a collector that has just begun there is no hour.
       const begun = at[bins.bps.findIndex((bps, bin) => bps !== null || bins.port_counter_bps[bin] !== null)] ?? 0;
       const from = Math.max(to - HOUR / 1000, Math.min(begun, to - 300));
-      charts[index].show(picture(way, loads, recent.connection.capacity_bps, recent.connection[way.key].p95_bps, name, from, to, at[bins.mature] ?? null));
+      charts[index].show(picture(way, loads, recent.connection.capacity_bps, recent.connection[way.key].p95_bps, name, from, to, bins.mature));
     });
   }
 
@@ -159,7 +162,7 @@ export function detailPage({ main, state, argument: name, query }) {
         times: times(answer.from_ms, answer.step_seconds, columns.mean_bps.length), bps: columns.mean_bps, error: columns.standard_error_bps,
         peak: columns.peak_bps, port: columns.port_bps, counter: columns.port_counter_bps,
       };
-      charts[index].show(picture(way, loads, answer.capacity_bps, columns.p95_bps, name, from / 1000, to / 1000, null));
+      charts[index].show(picture(way, loads, answer.capacity_bps, columns.p95_bps, name, from / 1000, to / 1000));
     });
     if (answer.is_cut) setTimeout(() => { if (turn === asked) drawTables(turn).catch(() => {}); }, 500);
   }

@@ -34,13 +34,17 @@ export function whatIfPage({ main, state, query }) {
     if (signature === known) return;
     known = signature;
     let place = null;
+    // Those of the address come first: else nobody sees them among hundreds.
+    const ticked = new Set(down);
+    peerings.sort((a, b) => ticked.has(b.name) - ticked.has(a.name));
     boxes.replaceChildren(...peerings.flatMap((one) => {
       const box = el("input", { type: "checkbox", value: one.name, onchange: () => { if (box.checked) down.add(one.name); else down.delete(one.name); choose(); } });
       box.checked = down.has(one.name);
       const item = el("li", { "data-text": `${one.name} ${one.location ?? ""} ${one.peering ?? ""} ${one.facility ?? ""}`.toLowerCase() }, el("label", {}, box, el("span", {}, one.name), el("small", {}, size(one.capacity_bps))));
-      const isOther = one.location !== place;
-      place = one.location;
-      return isOther ? [el("li", { class: "place" }, one.location ?? "Place not known"), item] : [item];
+      const group = ticked.has(one.name) ? "Taken as down" : one.location ?? "Place not known";
+      const isOther = group !== place;
+      place = group;
+      return isOther ? [el("li", { class: "place" }, group), item] : [item];
     }));
     narrow();
   }

@@ -123,7 +123,8 @@ impl Bins {
         if first + bins > self.bins.len() {
             return f32::NAN;
         }
-        self.bins.range(first..first + bins).map(of).sum::<f32>() / bins as f32
+        let sum: f64 = self.bins.range(first..first + bins).map(|bin| f64::from(of(bin))).sum();
+        (sum / bins as f64) as f32
     }
 }
 

@@ -170,8 +170,8 @@ fn connections_are_told_with_load_and_what_their_failure_does() {
     let connections = answer["connections"].as_array().unwrap();
     let told: Vec<(&str, &str)> =
         connections.iter().map(|one| (one["name"].as_str().unwrap(), one["status"].as_str().unwrap())).collect();
-    // c is above 80 %; if it fails, b takes half of it.
-    assert_eq!(told, [("c", "hot"), ("b", "fine"), ("a", "fine")]);
+    // c is above 80 %; if it fails, b takes half of it. If b fails, c is full.
+    assert_eq!(told, [("c", "hot"), ("b", "unsafe"), ("a", "fine")]);
     let [c, b, _] = &connections[..] else { panic!("{answer}") };
     assert_eq!(c["to_microsoft"]["bps"], 8.5e9);
     assert_eq!((c["failure"]["survivor"].as_str(), c["failure"]["utilisation_ratio"].as_f64()), (Some("b"), Some(0.725)));
