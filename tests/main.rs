@@ -7,6 +7,7 @@ mod counters;
 mod floods;
 mod flows;
 mod package;
+mod page;
 mod pages;
 mod readers;
 mod reports;

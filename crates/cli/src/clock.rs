@@ -21,6 +21,12 @@ impl Clock {
         Clock { started: Instant::now(), started_us: start_us, speed }
     }
 
+    /// How many times faster than the wall clock it runs.
+    #[cfg(feature = "web")]
+    pub(crate) fn speed(&self) -> u32 {
+        self.speed
+    }
+
     /// Now, microseconds since 1970-01-01 UTC.
     pub(crate) fn now_us(&self) -> i64 {
         if self.speed == 1 {

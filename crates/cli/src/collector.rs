@@ -26,7 +26,7 @@ use crate::owner::{Publisher, losses, settle};
 use crate::pipeline::{Shared, Worker};
 
 /// Reports of workers that wait for the owner; a worker that finds no room goes on counting.
-const REPORTS_MOST: usize = 64;
+pub(crate) const REPORTS_MOST: usize = 64;
 
 /// How long a worker waits for datagrams before it looks at the clock.
 const WAIT: Duration = Duration::from_millis(50);
@@ -80,11 +80,11 @@ struct Report {
 
 /// A worker's balances and kernel drops since its start.
 #[derive(Clone, Default)]
-struct Totals {
-    ledger: Ledger,
-    kernel_drops: u64,
+pub(crate) struct Totals {
+    pub(crate) ledger: Ledger,
+    pub(crate) kernel_drops: u64,
     /// Flows that found no room.
-    flows_lost: u64,
+    pub(crate) flows_lost: u64,
 }
 
 /// What happens with open windows when the collector stops.
@@ -122,6 +122,8 @@ pub(crate) struct Collector {
     reload: Reload,
     data: PathBuf,
     clock: Clock,
+    #[cfg(feature = "web")]
+    page: Option<crate::page::Page>,
 }
 
 /// Where a collector's datagrams come from.
@@ -277,7 +279,23 @@ impl Collector {
         let counters: Vec<Counters> =
             configured.counters.iter().map(|source| Counters::new(source.clone(), &configured.shared)).collect();
         let reload = Reload { workers: (workers.len() + counters.len()) as u64, ..Reload::default() };
-        Ok(Collector { workers, counters, publisher, killed_us, reload, data: data.to_path_buf(), clock })
+        Ok(Collector {
+            workers,
+            counters,
+            publisher,
+            killed_us,
+            reload,
+            data: data.to_path_buf(),
+            clock,
+            #[cfg(feature = "web")]
+            page: None,
+        })
+    }
+
+    /// Shows on a page what goes on.
+    #[cfg(feature = "web")]
+    pub(crate) fn show_on(&mut self, page: crate::page::Page) {
+        self.page = Some(page);
     }
 
     /// When an earlier run ended without a word; what it had written down is taken in.
@@ -377,6 +395,10 @@ impl Collector {
                 advanced = Instant::now();
                 self.publisher.advance(self.clock.now_us());
                 crate::service::alive();
+            }
+            #[cfg(feature = "web")]
+            if let Some(page) = &mut self.page {
+                page.look(&self.publisher, &totals, inbox.len(), self.clock.now_us());
             }
         }
     }

@@ -54,6 +54,12 @@ struct ConfigurationFile {
     alert_rule: Vec<alert::RuleConfig>,
     alert_target: Vec<alert::TargetConfig>,
     silence: Vec<alert::Silence>,
+    #[cfg(feature = "web")]
+    web: crate::page::WebConfig,
+    /// Of a program that has a page.
+    #[cfg(not(feature = "web"))]
+    #[serde(rename = "web")]
+    _web: serde::de::IgnoredAny,
 }
 
 /// Who may send.
@@ -83,6 +89,9 @@ pub(crate) struct Configured {
     pub(crate) counters: Vec<CounterSource>,
     /// What is alerted of, and to whom.
     pub(crate) alerts: AlertPlan,
+    /// How the page is served.
+    #[cfg(feature = "web")]
+    pub(crate) page: crate::page::PageSettings,
 }
 
 impl Configured {
@@ -95,8 +104,11 @@ impl Configured {
         };
         let mut errors = file.settings_errors();
         let (peerings, interfaces) = file.inventory.read(&folder, &file.exporter)?;
-        let counters = counter_sources::check(&file.counters, &folder, &file.exporter, &mut errors);
+        let exporters = counter_sources::known_exporters(&file.exporter);
+        let counters = counter_sources::check(&file.counters, &folder, &exporters, &mut errors);
         let alerts = AlertPlan::check(file.alerts, file.alert_rule, (&file.alert_target, &folder), file.silence, &mut errors);
+        #[cfg(feature = "web")]
+        let page = file.web.check(&folder, &file.report, exporters, &mut errors);
         let edge = PeeringConfig {
             peering: file.peering,
             exporter: file.exporter,
@@ -126,7 +138,15 @@ impl Configured {
             measure: file.measure,
             keeps_flows: file.store.flows,
         };
-        Ok(Configured { shared, receive: file.receive, store: file.store, counters, alerts })
+        Ok(Configured {
+            shared,
+            receive: file.receive,
+            store: file.store,
+            counters,
+            alerts,
+            #[cfg(feature = "web")]
+            page,
+        })
     }
 
     /// Opens the data folder.
@@ -163,8 +183,8 @@ pub(crate) fn report_settings(config: Option<&Path>) -> Result<ReportSettings, F
 }
 
 /// The sections of numeric settings, as declared.
-pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting]); 7] {
-    [
+pub(crate) fn sections() -> Vec<(&'static str, &'static [model::settings::Setting])> {
+    vec![
         (ReceiverSettings::SECTION, ReceiverSettings::SETTINGS),
         (DecodeSettings::SECTION, DecodeSettings::SETTINGS),
         (PeeringSettings::SECTION, PeeringSettings::SETTINGS),
@@ -172,6 +192,8 @@ pub(crate) fn sections() -> [(&'static str, &'static [model::settings::Setting])
         (StoreSettings::SECTION, StoreSettings::SETTINGS),
         (ReportSettings::SECTION, ReportSettings::SETTINGS),
         (AlertSettings::SECTION, AlertSettings::SETTINGS),
+        #[cfg(feature = "web")]
+        (web::WebLimits::SECTION, web::WebLimits::SETTINGS),
     ]
 }
 

@@ -25,6 +25,15 @@ impl Connections {
         Ok(Connections { inventory, known, told: Vec::new(), told_us: i64::MIN })
     }
 
+    /// Links as they stand, each once.
+    #[cfg(feature = "web")]
+    pub(crate) fn current(&self) -> impl Iterator<Item = &ConnectionRow> {
+        let mut names = std::collections::BTreeSet::new();
+        // What was read from the table has former states too: the last row of a name is the one that may hold.
+        let last = self.known.iter().rev().filter(move |row| names.insert(&row.connection));
+        last.filter(|row| row.valid_to.is_none())
+    }
+
     /// The rows of links that are new, have changed, or are gone; mostly none.
     pub(crate) fn changes(&mut self, links: &[Arc<Link>], now_us: i64) -> Option<Publication> {
         let is_told = self.told_us != i64::MIN

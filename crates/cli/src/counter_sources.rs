@@ -58,23 +58,41 @@ pub(crate) struct CounterSource {
 enum Place {
     File(PathBuf),
     Poll(String),
+    /// Pushed to the API.
+    #[cfg(feature = "web")]
+    Pushed(crossbeam_channel::Receiver<Vec<Reading>>),
+}
+
+/// Addresses of exporters by their names and other addresses.
+pub(crate) fn known_exporters(exporters: &[ExporterConfig]) -> Arc<BTreeMap<String, Address>> {
+    let named = exporters.iter().map(|exporter| (exporter.name.clone(), exporter.address));
+    let addressed = exporters.iter().flat_map(|exporter| {
+        exporter.addresses.iter().chain([&exporter.address]).map(|address| (address.to_string(), exporter.address))
+    });
+    Arc::new(named.chain(addressed).collect())
+}
+
+#[cfg(feature = "web")]
+impl CounterSource {
+    /// Those that the API is given.
+    pub(crate) fn pushed(
+        inbox: crossbeam_channel::Receiver<Vec<Reading>>,
+        exporters: Arc<BTreeMap<String, Address>>,
+    ) -> CounterSource {
+        CounterSource { place: Place::Pushed(inbox), exporter: None, exporters, every: LOOK_EVERY }
+    }
 }
 
 /// Checks the sources; what is wrong is added to `errors`. Paths are relative to `folder`.
 pub(crate) fn check(
     sources: &[CountersConfig],
     folder: &Path,
-    exporters: &[ExporterConfig],
+    known: &Arc<BTreeMap<String, Address>>,
     errors: &mut Vec<String>,
 ) -> Vec<CounterSource> {
-    let named = exporters.iter().map(|exporter| (exporter.name.clone(), exporter.address));
-    let addressed = exporters.iter().flat_map(|exporter| {
-        exporter.addresses.iter().chain([&exporter.address]).map(|address| (address.to_string(), exporter.address))
-    });
-    let known: Arc<BTreeMap<String, Address>> = Arc::new(named.chain(addressed).collect());
     let mut checked = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        match check_one(source, folder, &known) {
+        match check_one(source, folder, known) {
             Ok(source) => checked.push(source),
             Err(error) => errors.push(format!("[[counters]] {}: {error}", index + 1)),
         }
@@ -164,6 +182,11 @@ impl Counters {
             Place::Poll(_) if is_last => Vec::new(),
             Place::Poll(address) => self.poll(&address),
             Place::File(_) => self.lines(),
+            #[cfg(feature = "web")]
+            Place::Pushed(inbox) => {
+                let came = inbox.try_iter().flatten().collect();
+                self.join(came)
+            }
         };
         if is_last {
             came.append(&mut self.held);

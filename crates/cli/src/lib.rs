@@ -17,8 +17,11 @@ mod failure;
 mod journal;
 mod links_report;
 mod lists;
+mod log;
 mod output;
 mod owner;
+#[cfg(feature = "web")]
+mod page;
 pub mod pipeline;
 mod places;
 mod service;
@@ -33,14 +36,18 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "peerscope", version, max_term_width = 100)]
 struct Arguments {
+    /// How lines on standard error are written
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    log_format: log::LogFormat,
     #[command(subcommand)]
     command: commands::Command,
 }
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
-    match Arguments::parse().command.run() {
+    let arguments = Arguments::parse();
+    log::start(arguments.log_format);
+    match arguments.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
         Err(failure) => {

@@ -24,6 +24,9 @@ pub(crate) struct Publisher {
     alerts: Alerts,
     writer: Writer,
     data: PathBuf,
+    /// The last whole minute of each exporter's domain, for the page.
+    #[cfg(feature = "web")]
+    heard: crate::page::Heard,
 }
 
 impl Publisher {
@@ -32,7 +35,16 @@ impl Publisher {
         let connections = Connections::open(configured.shared.inventory.clone(), data).map_err(Failure::failed)?;
         let kept = Kept::new(configured.shared.measure.clone());
         let alerts = Alerts::new(configured.alerts.clone());
-        Ok(Publisher { kept, keeper: None, connections, alerts, writer: Writer::start(store), data: data.to_path_buf() })
+        Ok(Publisher {
+            kept,
+            keeper: None,
+            connections,
+            alerts,
+            writer: Writer::start(store),
+            data: data.to_path_buf(),
+            #[cfg(feature = "web")]
+            heard: crate::page::Heard::default(),
+        })
     }
 
     /// An owner that keeps a journal, and goes on from an earlier one's; gives when that ended without a word.
@@ -100,6 +112,8 @@ impl Publisher {
     /// Has published what is due, and finished hours compacted.
     pub(crate) fn advance(&mut self, now_us: i64) {
         let due = self.enter(Entry::Advance(now_us));
+        #[cfg(feature = "web")]
+        self.heard.take(&due, now_us);
         if let Some(sync) = self.keeper.as_ref().and_then(Keeper::sync) {
             // Before the rows: what was published must be known after a loss of power.
             self.writer.sync(sync);
@@ -112,6 +126,21 @@ impl Publisher {
         self.writer.compact(now_us);
         self.writer.publish_flows(now_us);
         self.save();
+    }
+
+    /// What the page is made of: loads from `from_us` on, and all besides that the owner knows.
+    #[cfg(feature = "web")]
+    pub(crate) fn look(&self, from_us: i64, now_us: i64) -> crate::page::Sight {
+        let owner = &self.kept.owner;
+        crate::page::Sight {
+            at_us: now_us,
+            series: owner.series(from_us, now_us, now_us),
+            edge: self.connections.current().cloned().collect(),
+            exporters: self.heard.rows().cloned().collect(),
+            late_records: owner.late_records(),
+            written: self.writer.written(),
+            waiting: self.writer.waiting(),
+        }
     }
 
     /// As [`Publisher::advance`], for one who can wait until the rows are written; gives whether the disk works.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{FlowBatch, Publication, Rows};
 use store::{JournalSync, Store, StoreError};
@@ -45,6 +45,10 @@ pub(crate) struct Written {
     pub(crate) flows_lost: u64,
     /// Syncs and checkpoints of the journal that failed.
     pub(crate) journal_failures: u64,
+    /// Tasks done, and the time that they took.
+    pub(crate) tasks: u64,
+    /// See `tasks`.
+    pub(crate) took: Duration,
 }
 
 #[derive(Default)]
@@ -152,6 +156,13 @@ impl Writer {
         self.shared.lock().is_failing
     }
 
+    /// Tasks and rows that wait, and whether the disk fails.
+    #[cfg(feature = "web")]
+    pub(crate) fn waiting(&self) -> (usize, usize, bool) {
+        let queue = self.shared.lock();
+        (queue.tasks.len(), queue.rows, queue.is_failing)
+    }
+
     /// Has everything written and ends; what cannot be written counts as fallen off.
     ///
     /// # Errors
@@ -240,10 +251,13 @@ fn write_until_closed(mut store: Store, shared: &Shared) -> Option<StoreError> {
             _ => {}
         }
         drop(queue);
+        let started = Instant::now();
         let done = perform(&mut store, &task);
         store.take_notices().iter().for_each(|notice| tracing::warn!("{notice}"));
         let mut queue = shared.lock();
         queue.written.flows_lost += store.take_flows_lost();
+        queue.written.tasks += 1;
+        queue.written.took += started.elapsed();
         match done {
             Ok(()) => {
                 queue.written.published += u64::from(matches!(task, Task::Publish(_)));

@@ -9,7 +9,7 @@
 //! that is missing or damaged is made anew from them.
 //!
 //! * [`Store`]: publishes and compacts; one process a data folder, by a lock file;
-//! * [`read`], [`read_five_minutes`]: read rows back without SQL; damaged files are named and passed over;
+//! * [`read`], [`read_five_minutes`]: read rows back without SQL, all or a [`Selection`]; damaged files are named and passed over;
 //! * [`list`], [`list_five_minutes`]: what a query engine is to read;
 //! * [`Journal`]: what a stopped or killed program goes on from;
 //! * [`StateFile`]: the same of a part of it, a small file.
@@ -38,6 +38,6 @@ pub use error::StoreError;
 pub use flows::remove_flows;
 pub use journal::{Journal, JournalSync, Recovered};
 pub use listing::{ListedFile, Listing, extent, last_window_us, list, list_five_minutes};
-pub use reading::{Damaged, Found, last_us, read, read_five_minutes};
+pub use reading::{Damaged, Found, Selection, last_us, read, read_five_minutes, read_five_minutes_selected, read_selected};
 pub use state::StateFile;
 pub use store::{Store, StoreSettings, has_tables, remove_tables, writer_of};

@@ -72,7 +72,7 @@ pub fn list<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Result<Listing, St
     listing.add_files(data, R::TABLE, from_us, to_us)?;
     if R::TABLE != FlowRow::TABLE {
         let settled = listing.hours_us.clone();
-        let found = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| settled.contains(&hour_us))?;
+        let found = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| settled.contains(&hour_us), None)?;
         listing.add_rows(data, R::TABLE, &found.rows, found.damaged)?;
     }
     Ok(listing)
@@ -89,7 +89,7 @@ pub fn list_five_minutes<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Resul
     listing.add_files(data, table, from_us, to_us)?;
     // An hour outside of the range has no files here, and no rows in the range either.
     let coarse_hours = listing.hours_us.clone();
-    let fine = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| coarse_hours.contains(&hour_us))?;
+    let fine = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| coarse_hours.contains(&hour_us), None)?;
     listing.add_rows(data, table, &tiers::coarse(&fine.rows), fine.damaged)?;
     Ok(listing)
 }

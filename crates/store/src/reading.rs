@@ -6,8 +6,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use arrow_array::cast::AsArray;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::ArrowError;
 use model::table::Row;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBuilder, RowFilter};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
@@ -27,6 +31,23 @@ const UNCOMPRESSED_BYTES_MOST: i64 = 4 << 30;
 const BATCH_ROWS: usize = 8_192;
 /// How often an hour is listed anew because its folder was exchanged while it was read.
 pub(crate) const ATTEMPTS: usize = 8;
+
+/// Which rows are wanted, where it is not all of a range.
+#[derive(Clone, Copy)]
+pub struct Selection<'a> {
+    /// A column of texts.
+    pub column: &'a str,
+    /// Its value in the rows that are wanted.
+    pub value: &'a str,
+    /// Asked before each file with the rows found so far: whether to read on.
+    pub goes_on: &'a dyn Fn(usize) -> bool,
+}
+
+impl Selection<'_> {
+    fn goes_on(selection: Option<&Selection<'_>>, rows: usize) -> bool {
+        selection.is_none_or(|selection| (selection.goes_on)(rows))
+    }
+}
 
 /// Rows that were found, and the files that were not readable.
 #[derive(Clone, Debug)]
@@ -75,7 +96,30 @@ pub(crate) enum Failure {
 ///
 /// If the folder cannot be listed; a damaged file is passed over and named in the answer.
 pub fn read<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Result<Found<R>, StoreError> {
-    read_table(data, R::TABLE, from_us, to_us, |_| false)
+    read_table(data, R::TABLE, from_us, to_us, |_| false, None)
+}
+
+/// As [`read`], of the rows that are wanted alone: the others' cells are not made.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_selected<R: Row>(data: &Path, from_us: i64, to_us: i64, selection: &Selection<'_>) -> Result<Found<R>, StoreError> {
+    read_table(data, R::TABLE, from_us, to_us, |_| false, Some(selection))
+}
+
+/// As [`read_five_minutes`], of the rows that are wanted alone.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_five_minutes_selected<R: Row>(
+    data: &Path,
+    from_us: i64,
+    to_us: i64,
+    selection: &Selection<'_>,
+) -> Result<Found<R>, StoreError> {
+    five_minutes(data, from_us, to_us, Some(selection))
 }
 
 /// As [`read`], of a table that has a row a minute: five-minute rows, those of hours that are not compacted
@@ -85,12 +129,23 @@ pub fn read<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Result<Found<R>, S
 ///
 /// As [`read`].
 pub fn read_five_minutes<R: Row>(data: &Path, from_us: i64, to_us: i64) -> Result<Found<R>, StoreError> {
-    let Some(table) = tiers::tier_of(R::TABLE) else { return read(data, from_us, to_us) };
+    five_minutes(data, from_us, to_us, None)
+}
+
+fn five_minutes<R: Row>(
+    data: &Path,
+    from_us: i64,
+    to_us: i64,
+    selection: Option<&Selection<'_>>,
+) -> Result<Found<R>, StoreError> {
+    let Some(table) = tiers::tier_of(R::TABLE) else {
+        return read_table(data, R::TABLE, from_us, to_us, |_| false, selection);
+    };
     // Listed once: an hour that becomes coarse meanwhile is neither missed nor counted twice.
     let hours = hour_folders(data, table)?.into_iter().map(|(hour_us, _)| hour_us);
     let hours: BTreeSet<i64> = hours.filter(|hour_us| tiers::has_tier(data, R::TABLE, *hour_us)).collect();
-    let mut found = read_table::<R>(data, table, from_us, to_us, |hour_us| !hours.contains(&hour_us))?;
-    let fine = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| hours.contains(&hour_us))?;
+    let mut found = read_table::<R>(data, table, from_us, to_us, |hour_us| !hours.contains(&hour_us), selection)?;
+    let fine = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| hours.contains(&hour_us), selection)?;
     found.rows.extend(tiers::coarse(&fine.rows));
     found.rows.sort_by_key(columns::start_us);
     found.damaged.extend(fine.damaged);
@@ -119,6 +174,7 @@ pub(crate) fn read_table<R: Row>(
     from_us: i64,
     to_us: i64,
     is_left_out: impl Fn(i64) -> bool,
+    selection: Option<&Selection<'_>>,
 ) -> Result<Found<R>, StoreError> {
     let mut found = Found { rows: Vec::new(), damaged: Vec::new() };
     for (hour_us, folder) in hour_folders(data, table)? {
@@ -128,10 +184,13 @@ pub(crate) fn read_table<R: Row>(
         if hour_us >= to_us || hour_us.saturating_add(HOUR_US) <= from_us {
             continue;
         }
+        if !Selection::goes_on(selection, found.rows.len()) {
+            break;
+        }
         let mut attempts = ATTEMPTS;
         let hour = loop {
             attempts -= 1;
-            let (hour, is_whole) = read_hour::<R>(&folder, from_us, to_us)?;
+            let (hour, is_whole) = read_hour::<R>(&folder, from_us, to_us, selection)?;
             if is_whole || attempts == 0 {
                 break hour;
             }
@@ -143,7 +202,12 @@ pub(crate) fn read_table<R: Row>(
 }
 
 /// The rows of an hour, and whether every file that was listed was still there.
-fn read_hour<R: Row>(folder: &Path, from_us: i64, to_us: i64) -> Result<(Found<R>, bool), StoreError> {
+fn read_hour<R: Row>(
+    folder: &Path,
+    from_us: i64,
+    to_us: i64,
+    selection: Option<&Selection<'_>>,
+) -> Result<(Found<R>, bool), StoreError> {
     let checked = Manifest::check(folder)?;
     let mut is_whole = checked.gone.is_empty();
     let mut damaged: Vec<Damaged> =
@@ -151,8 +215,11 @@ fn read_hour<R: Row>(folder: &Path, from_us: i64, to_us: i64) -> Result<(Found<R
     damaged.extend(checked.damaged.into_iter().map(|(path, reason)| Damaged { path, reason }));
     let mut rows = Vec::new();
     for entry in checked.manifest.files.iter().filter(|entry| entry.first_us < to_us && from_us <= entry.last_us) {
+        if !Selection::goes_on(selection, rows.len()) {
+            break;
+        }
         let path = folder.join(&entry.name);
-        match read_file::<R>(&path) {
+        match read_rows::<R>(&path, selection) {
             Ok(part) => rows.extend(part.into_iter().filter(|row| (from_us..to_us).contains(&columns::start_us(row)))),
             Err(failure) => {
                 is_whole &= !matches!(failure, Failure::Gone);
@@ -170,14 +237,38 @@ pub(crate) fn check_file<R: Row>(path: &Path) -> Result<(), String> {
 
 /// Rows of one file, whatever their time.
 pub(crate) fn read_file<R: Row>(path: &Path) -> Result<Vec<R>, Failure> {
+    read_rows(path, None)
+}
+
+fn read_rows<R: Row>(path: &Path, selection: Option<&Selection<'_>>) -> Result<Vec<R>, Failure> {
     guarded(|| {
-        let reader = open(path)?.with_batch_size(BATCH_ROWS).build().map_err(damaged)?;
+        let mut builder = open(path)?.with_batch_size(BATCH_ROWS);
+        if let Some(selection) = selection {
+            let filter = filter(&builder, selection)?;
+            builder = builder.with_row_filter(filter);
+        }
+        let reader = builder.build().map_err(damaged)?;
         let mut rows = Vec::new();
         for batch in reader {
             rows.extend(columns::rows::<R>(&batch.map_err(damaged)?).map_err(Failure::Damaged)?);
         }
         Ok(rows)
     })
+}
+
+/// Passes rows by one column, before the other columns are read.
+fn filter(builder: &ParquetRecordBatchReaderBuilder<File>, selection: &Selection<'_>) -> Result<RowFilter, Failure> {
+    let columns = builder.parquet_schema().columns();
+    let place = columns.iter().position(|column| column.path().string() == selection.column);
+    let place = place.ok_or_else(|| damaged(format!("the column {} is missing", selection.column)))?;
+    let wanted = selection.value.to_owned();
+    let is_wanted = move |batch: RecordBatch| {
+        let texts = batch.column(0).as_string_opt::<i32>();
+        let texts = texts.ok_or_else(|| ArrowError::SchemaError("the column is no text".to_owned()))?;
+        Ok(texts.iter().map(|text| Some(text == Some(&*wanted))).collect::<BooleanArray>())
+    };
+    let mask = ProjectionMask::leaves(builder.parquet_schema(), [place]);
+    Ok(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, is_wanted))]))
 }
 
 /// The manifest's entry of a file, by its footer.

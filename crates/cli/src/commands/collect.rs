@@ -41,6 +41,10 @@ pub(crate) struct Collect {
     /// Receive workers; an exporter is always on the same one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
+    /// Where the page is served, or "off" [default: 127.0.0.1:8075, where it is free]
+    #[cfg(feature = "web")]
+    #[arg(long, value_name = "ADDRESS", value_parser = WebPlace::parse)]
+    web: Option<WebPlace>,
     #[command(flatten)]
     configuration: ConfigurationArguments,
 }
@@ -50,10 +54,25 @@ fn listening_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write ADDRESS:PORT, such as 0.0.0.0:2055 or [::]:2055".to_string())
 }
 
+/// Where the page is served; `None` for nowhere.
+#[cfg(feature = "web")]
+#[derive(Clone, Copy, Debug)]
+struct WebPlace(Option<SocketAddr>);
+
+#[cfg(feature = "web")]
+impl WebPlace {
+    fn parse(text: &str) -> Result<WebPlace, String> {
+        crate::page::parse(text).map(WebPlace)
+    }
+}
+
 impl Collect {
     /// Collects until it is told to stop.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let configured = Configured::load(&self.configuration)?;
+        #[cfg_attr(not(feature = "web"), expect(unused_mut))]
+        let mut configured = Configured::load(&self.configuration)?;
+        #[cfg(feature = "web")]
+        let page = self.page(&mut configured)?;
         super::replay::refuse_replayed(&self.data)?;
         let stop = stop_on_signal()?;
         let is_default = self.listen.is_empty() && self.interface.is_empty();
@@ -64,7 +83,10 @@ impl Collect {
             interfaces: self.interface,
             ports: self.interface_ports,
         };
-        let collector = Collector::start(&configured, &sources, &self.data, Clock::wall())?;
+        #[cfg_attr(not(feature = "web"), expect(unused_mut))]
+        let mut collector = Collector::start(&configured, &sources, &self.data, Clock::wall())?;
+        #[cfg(feature = "web")]
+        let data_of_page = self.data.clone();
         // Before anyone knows of it: without it the signal would end the process.
         let (reload, arguments, data) = (collector.reload(), self.configuration, self.data);
         on_signals(&[SignalKind::hangup()], move || super::reload::take_in(&reload, &arguments, &data))?;
@@ -78,6 +100,10 @@ impl Collect {
                 );
             }
         }
+        #[cfg(feature = "web")]
+        if let Some(listener) = page {
+            super::show(&mut collector, listener, &configured, &data_of_page, Clock::wall())?;
+        }
         if let Some(killed_us) = collector.killed_us() {
             tracing::warn!(
                 "the last run ended without a word; its journal is taken in up to {}. Up to 100 ms after that are missing, \
@@ -88,6 +114,24 @@ impl Collect {
         crate::service::ready();
         let outcome = collector.run(&stop, Ending::Resumable)?;
         print_outcome(&outcome)
+    }
+}
+
+#[cfg(feature = "web")]
+impl Collect {
+    /// The socket of the page, and with it the source of counters that are pushed.
+    fn page(&self, configured: &mut Configured) -> Result<Option<std::net::TcpListener>, Failure> {
+        let listen = match self.web {
+            Some(WebPlace(place)) => place.map(|address| (address, true)),
+            None => configured.page.listen,
+        };
+        let Some((address, is_asked_for)) = listen else { return Ok(None) };
+        configured.page.access.check(address).map_err(Failure::usage)?;
+        let listener = crate::page::bind(address, is_asked_for)?;
+        if listener.is_some() {
+            configured.counters.extend(configured.page.pushed_counters());
+        }
+        Ok(listener)
     }
 }
 

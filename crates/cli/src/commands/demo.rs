@@ -58,7 +58,8 @@ impl Demo {
             Configured::load(&ConfigurationArguments { config: Some(configuration), ..ConfigurationArguments::default() })?;
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sources = Sources { listen: vec![loopback], workers: 2, ..Sources::default() };
-        let collector = Collector::start(&configured, &sources, &data, clock)?;
+        #[cfg_attr(not(feature = "web"), expect(unused_mut))]
+        let mut collector = Collector::start(&configured, &sources, &data, clock)?;
         let target = collector.listening().first().and_then(|(address, _)| address.parse().ok()).unwrap_or(loopback);
         writeln!(
             std::io::stdout(),
@@ -67,6 +68,8 @@ impl Demo {
             scenario.duration_seconds / 60,
             self.speed
         )?;
+        #[cfg(feature = "web")]
+        show_page(&mut collector, &configured, &data, clock)?;
         let started_us = clock.now_us();
         let (truth, outcome) = run_both(&scenario, collector, target, clock)?;
         let ended_us = clock.now_us();
@@ -80,6 +83,23 @@ impl Demo {
             writeln!(std::io::stdout(), "the Parquet files are in {}", data.display())?;
         }
         Ok(())
+    }
+}
+
+/// Shows the page at its usual place, or where there is room.
+#[cfg(feature = "web")]
+fn show_page(
+    collector: &mut Collector,
+    configured: &Configured,
+    data: &std::path::Path,
+    clock: Clock,
+) -> Result<(), Failure> {
+    let usual = configured.page.listen.map(|(address, _)| address);
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = usual.into_iter().chain([anywhere]).find_map(|address| std::net::TcpListener::bind(address).ok());
+    match listener {
+        Some(listener) => super::show(collector, listener, configured, data, clock),
+        None => Ok(()),
     }
 }
 

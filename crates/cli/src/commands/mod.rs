@@ -23,6 +23,22 @@ pub(crate) use peerings::write_seen;
 
 use crate::failure::Failure;
 
+/// Serves a collector's page on a socket that listens, and says where.
+#[cfg(feature = "web")]
+fn show(
+    collector: &mut crate::collector::Collector,
+    listener: std::net::TcpListener,
+    configured: &crate::configuration::Configured,
+    data: &std::path::Path,
+    clock: crate::clock::Clock,
+) -> Result<(), Failure> {
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let inventory = configured.shared.inventory.clone();
+    collector.show_on(crate::page::Page::start(listener, &configured.page, inventory, data, clock)?);
+    eprintln!("page on http://{address}/");
+    Ok(())
+}
+
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
