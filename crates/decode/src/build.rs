@@ -6,6 +6,7 @@ use crate::clock::{Clock, Correction};
 use crate::fields::{Slot, SlotSet, Values};
 use crate::header::{self, HeaderKind};
 use crate::plan::{Section, Texts};
+use crate::settings::DecodeSettings;
 
 /// Seconds between 1900, where NTP counts from, and 1970.
 const NTP_OFFSET_SECONDS: i64 = 2_208_988_800;
@@ -39,7 +40,7 @@ pub(crate) fn build(
     texts: Texts<'_>,
     message: &Message,
     clock: &mut Clock,
-    packet_bytes_most: u64,
+    settings: &DecodeSettings,
     record: &mut Record,
 ) -> Result<(), NoRecord> {
     addresses(slots, values, record);
@@ -56,8 +57,8 @@ pub(crate) fn build(
         _ => Metering::Unstated,
     };
     record.is_dropped = is_dropped(values.get(Slot::ForwardingStatus) as u8);
-    volume(slots, values, texts, record)?;
-    plausible(record, packet_bytes_most)?;
+    volume(slots, values, texts, settings.header_layers, record)?;
+    plausible(record, settings.packet_bytes)?;
     let (start_us, end_us, source) = times(slots, values, message, clock);
     (record.start_us, record.end_us, record.time_source) = message.correction.event(start_us, end_us, source);
     Ok(())
@@ -137,7 +138,7 @@ pub(crate) fn interface(value: u64) -> u32 {
 }
 
 /// Bytes and packets: deltas, else what left, else totals (CN-01); of a packet section the packet.
-fn volume(slots: SlotSet, values: &Values, texts: Texts<'_>, record: &mut Record) -> Result<(), NoRecord> {
+fn volume(slots: SlotSet, values: &Values, texts: Texts<'_>, layers_most: usize, record: &mut Record) -> Result<(), NoRecord> {
     let first = |candidates: [Slot; 4]| candidates.into_iter().find(|slot| slots.has(*slot));
     let bytes = first([Slot::Bytes, Slot::PostBytes, Slot::InitiatorBytes, Slot::TotalBytes]);
     let packets = first([Slot::Packets, Slot::PostPackets, Slot::InitiatorPackets, Slot::TotalPackets]);
@@ -146,7 +147,7 @@ fn volume(slots: SlotSet, values: &Values, texts: Texts<'_>, record: &mut Record
         return Err(NoRecord::NotTraffic);
     }
     match (bytes, packets, texts.section) {
-        (None, _, Some((kind, packet))) => section(kind, packet, values.get(Slot::FrameSize), record),
+        (None, _, Some((kind, packet))) => section(kind, packet, values.get(Slot::FrameSize), layers_most, record),
         (None, None, None) => Err(NoRecord::NotTraffic),
         (bytes, packets, _) => {
             record.bytes = bytes.map_or(0, |slot| values.get(slot));
@@ -158,12 +159,13 @@ fn volume(slots: SlotSet, values: &Values, texts: Texts<'_>, record: &mut Record
 }
 
 /// A record that carries the first bytes of one packet (RFC 7133).
-fn section(kind: Section, packet: &[u8], frame_bytes: u64, record: &mut Record) -> Result<(), NoRecord> {
+fn section(kind: Section, packet: &[u8], frame_bytes: u64, layers_most: usize, record: &mut Record) -> Result<(), NoRecord> {
     let kind = match kind {
         Section::Frame => HeaderKind::Ethernet,
         Section::Ip => HeaderKind::Ip,
     };
-    let header = header::parse(kind, packet, frame_bytes).filter(|header| header.has_addresses()).ok_or(NoRecord::NoAddress)?;
+    let header = header::parse_within(kind, packet, frame_bytes, layers_most);
+    let header = header.filter(|header| header.has_addresses()).ok_or(NoRecord::NoAddress)?;
     (record.source, record.destination) = (header.ip.source, header.ip.destination);
     (record.source_port, record.destination_port) = (header.ip.source_port, header.ip.destination_port);
     (record.protocol, record.tcp_flags) = (header.ip.protocol, header.ip.tcp_flags);

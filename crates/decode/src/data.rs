@@ -232,7 +232,7 @@ impl Decoder {
         }
         batch.records.push(Record { exporter: exporter.id, domain: domain.number, ..Record::default() });
         let Some(record) = batch.records.last_mut() else { return };
-        let built = build::build(slots, values, texts, message, &mut domain.clock, self.settings.packet_bytes, record);
+        let built = build::build(slots, values, texts, message, &mut domain.clock, &self.settings, record);
         if let Err(reason) = built {
             batch.records.pop();
             return self.refuse_record(set.domain, reason);

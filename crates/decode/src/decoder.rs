@@ -261,6 +261,7 @@ impl Decoder {
             exporter: exporter.id,
             received_us,
             sources_max: self.settings.interfaces_per_exporter,
+            layers_most: self.settings.header_layers,
             order,
             sampling: &|record, stated| exporter.rules.apply(record, stated),
         };
@@ -304,6 +305,7 @@ impl Decoder {
             ("unreadable_header", outcome.unreadable),
             ("unknown_format", outcome.sets_unknown),
             ("malformed", outcome.sets_malformed),
+            ("header_too_deep", outcome.too_deep),
         ] {
             counts.refuse(reason, count);
         }

@@ -31,6 +31,8 @@ model::settings! {
         held_bytes: usize = 4_194_304, "bytes", 0..=1_073_741_824;
         /// Records decoded from one datagram.
         records_per_datagram: usize = 8_192, "records", 1..=65_536;
+        /// Layers of a sampled packet's header that are walked: tags, label stacks and frames around IP, extension headers in it.
+        header_layers: usize = 8, "layers", 1..=64;
         /// Samplers and interface names known of all exporters.
         options_known: usize = 262_144, "options", 1..=16_777_216;
         /// Samplers known of one exporter.

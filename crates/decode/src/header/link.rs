@@ -2,7 +2,7 @@
 
 use model::Mac;
 
-use super::{HeaderKind, LAYERS_MAX, PacketHeader, u16_at, u32_at};
+use super::{HeaderKind, PacketHeader, u16_at, u32_at};
 
 /// The version of an IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ const PPP_MPLS: u16 = 0x0281;
 pub(super) fn to_ip<'a>(
     kind: HeaderKind,
     bytes: &'a [u8],
+    layers_most: usize,
     header: Option<&mut PacketHeader>,
 ) -> Option<(Option<IpVersion>, &'a [u8])> {
     let layer = match kind {
@@ -74,30 +75,34 @@ pub(super) fn to_ip<'a>(
         }
         _ => return None,
     };
-    Some(walk(layer, bytes, header))
+    Some(walk(layer, bytes, layers_most, header))
 }
 
 /// Takes off one layer after another until IP or the end is reached.
 pub(super) fn walk<'a>(
     mut layer: Layer,
     mut bytes: &'a [u8],
+    layers_most: usize,
     mut header: Option<&mut PacketHeader>,
 ) -> (Option<IpVersion>, &'a [u8]) {
-    for _ in 0..=LAYERS_MAX {
+    for _ in 0..=layers_most {
         crate::steps::count(1);
         let header = header.as_deref_mut();
         let next = match layer {
             // A header of another version than its type says is not read as either.
-            Layer::Ip(version) if !bytes.is_empty() && IpVersion::of(bytes) != Some(version) => break,
+            Layer::Ip(version) if !bytes.is_empty() && IpVersion::of(bytes) != Some(version) => return (None, bytes),
             Layer::Ip(version) => return (Some(version), bytes),
-            Layer::Other => break,
+            Layer::Other => return (None, bytes),
             Layer::Ethernet => ethernet(bytes, header),
             Layer::EtherType(ethertype) => tagged(ethertype, bytes, header),
             Layer::Ppp => ppp(bytes),
             Layer::Mpls => mpls(bytes, header),
         };
-        let Some((next_layer, rest)) = next else { break };
+        let Some((next_layer, rest)) = next else { return (None, bytes) };
         (layer, bytes) = (next_layer, rest);
+    }
+    if let Some(header) = header {
+        header.is_too_deep = true;
     }
     (None, bytes)
 }

@@ -9,8 +9,8 @@
 //! tags, MPLS labels, PPPoE and Ethernet pseudo-wires around it are taken off; a tunnel in it (GRE,
 //! VXLAN, Geneve, IP in IP, SRv6) is looked into once, for [`PacketHeader::inner`] only.
 //!
-//! Every step forward consumes bytes, and layers, tags and extension headers are counted against
-//! [`LAYERS_MAX`], so the work is bounded by a constant. Nothing is allocated.
+//! Every step forward consumes bytes, and layers, tags and extension headers are counted against a
+//! limit, so the work is bounded. Nothing is allocated.
 
 mod link;
 mod network;
@@ -21,8 +21,9 @@ mod tests;
 
 use model::{Address, Mac};
 
-/// Most link layers (tags, label stacks, pseudo-wires) and most extension headers that are walked.
-pub const LAYERS_MAX: usize = 8;
+/// Most link layers (tags, label stacks, pseudo-wires) and most extension headers that are walked where
+/// nobody sets another number.
+pub const LAYERS_MOST: usize = 8;
 
 /// What the first sampled byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct PacketHeader {
     pub ip_bytes: u64,
     /// The first IP header inside a tunnel.
     pub inner: Option<IpHeader>,
+    /// It has more layers than are walked: what lies below is not read.
+    pub is_too_deep: bool,
 }
 
 /// An IP header and what it carries.
@@ -112,19 +115,25 @@ impl PacketHeader {
 ///
 /// `None` where not even the first header is there.
 pub fn parse(kind: HeaderKind, bytes: &[u8], packet_length: u64) -> Option<PacketHeader> {
+    parse_within(kind, bytes, packet_length, LAYERS_MOST)
+}
+
+/// The same, of so many layers at most.
+pub fn parse_within(kind: HeaderKind, bytes: &[u8], packet_length: u64, layers_most: usize) -> Option<PacketHeader> {
     let mut header = PacketHeader::default();
-    let (version, packet) = link::to_ip(kind, bytes, Some(&mut header))?;
+    let (version, packet) = link::to_ip(kind, bytes, layers_most, Some(&mut header))?;
     let link_bytes = (bytes.len() - packet.len()) as u64;
     let by_length = packet_length.saturating_sub(link_bytes);
     let Some(version) = version else {
         header.ip_bytes = by_length;
         return Some(header);
     };
-    let network = network::read(version, packet);
+    let network = network::read(version, packet, layers_most);
     header.ip_version = version.number();
     header.ip = network.header;
     header.ip_bytes = network.length.map_or(by_length, u64::from);
-    header.inner = tunnel::inner(&network);
+    header.inner = tunnel::inner(&network, layers_most);
+    header.is_too_deep = network.is_too_deep;
     Some(header)
 }
 

@@ -3,7 +3,7 @@
 use model::Address;
 
 use super::link::IpVersion;
-use super::{IpHeader, LAYERS_MAX, u16_at, u32_at};
+use super::{IpHeader, u16_at, u32_at};
 
 const HOP_BY_HOP: u8 = 0;
 const ICMP: u8 = 1;
@@ -29,13 +29,15 @@ pub(super) struct Network<'a> {
     pub(super) length: Option<u32>,
     /// What follows the last header read; empty of a later fragment.
     pub(super) payload: &'a [u8],
+    /// It has more extension headers than are walked.
+    pub(super) is_too_deep: bool,
 }
 
 /// Reads an IP header of `version` from what there is of it.
-pub(super) fn read(version: IpVersion, bytes: &[u8]) -> Network<'_> {
+pub(super) fn read(version: IpVersion, bytes: &[u8], layers_most: usize) -> Network<'_> {
     let mut network = match version {
-        IpVersion::V4 => ipv4(bytes),
-        IpVersion::V6 => ipv6(bytes),
+        IpVersion::V4 => ipv4(bytes, layers_most),
+        IpVersion::V6 => ipv6(bytes, layers_most),
     };
     if network.header.is_later_fragment {
         network.payload = &[];
@@ -45,7 +47,7 @@ pub(super) fn read(version: IpVersion, bytes: &[u8]) -> Network<'_> {
 }
 
 /// IPv4 (RFC 791, section 3.1).
-fn ipv4(bytes: &[u8]) -> Network<'_> {
+fn ipv4(bytes: &[u8], layers_most: usize) -> Network<'_> {
     let header_bytes = usize::from(bytes.first().map_or(0, |first| first & 0x0f)) * 4;
     let total = u16_at(bytes, 2).unwrap_or(0);
     let mut network = Network {
@@ -57,6 +59,7 @@ fn ipv4(bytes: &[u8]) -> Network<'_> {
         },
         length: (usize::from(total) >= header_bytes.max(20)).then_some(u32::from(total)),
         payload: &[],
+        is_too_deep: false,
     };
     if let (Some(source), Some(destination)) = (u32_at(bytes, 12), u32_at(bytes, 16)) {
         network.header.source = Address::from_v4_bits(source);
@@ -68,13 +71,13 @@ fn ipv4(bytes: &[u8]) -> Network<'_> {
     let packet = within(bytes, network.length);
     network.payload = packet.get(header_bytes..).unwrap_or(&[]);
     if network.header.protocol == AUTHENTICATION && !network.header.is_later_fragment {
-        extensions(&mut network);
+        extensions(&mut network, layers_most);
     }
     network
 }
 
 /// IPv6 (RFC 8200, section 3). A payload length of 0 is a jumbogram or segmentation offload.
-fn ipv6(bytes: &[u8]) -> Network<'_> {
+fn ipv6(bytes: &[u8], layers_most: usize) -> Network<'_> {
     let payload_bytes = u16_at(bytes, 4).unwrap_or(0);
     let mut network = Network {
         header: IpHeader {
@@ -84,12 +87,13 @@ fn ipv6(bytes: &[u8]) -> Network<'_> {
         },
         length: (payload_bytes > 0).then(|| u32::from(payload_bytes) + 40),
         payload: &[],
+        is_too_deep: false,
     };
     let Some((header, _)) = bytes.split_at_checked(40) else { return network };
     network.header.source = address_v6(&header[8..24]);
     network.header.destination = address_v6(&header[24..40]);
     network.payload = &within(bytes, network.length)[40..];
-    extensions(&mut network);
+    extensions(&mut network, layers_most);
     network
 }
 
@@ -108,8 +112,8 @@ fn within(bytes: &[u8], length: Option<u32>) -> &[u8] {
 /// Steps over extension headers (RFC 8200, section 4) to the protocol and its payload.
 ///
 /// One that is cut off ends the walk: the protocol is then its own number, and there is no payload.
-fn extensions(network: &mut Network<'_>) {
-    for _ in 0..LAYERS_MAX {
+fn extensions(network: &mut Network<'_>, layers_most: usize) {
+    for _ in 0..layers_most {
         crate::steps::count(1);
         let protocol = network.header.protocol;
         let payload = network.payload;
@@ -132,6 +136,10 @@ fn extensions(network: &mut Network<'_>) {
             return;
         }
     }
+    network.is_too_deep = matches!(
+        network.header.protocol,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY | HOST_IDENTITY | SHIM_6
+    );
 }
 
 /// Ports and flags from what there is of the transport header.

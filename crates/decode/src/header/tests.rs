@@ -221,6 +221,21 @@ fn layers_without_end_are_bounded() {
     assert_eq!(parse(HeaderKind::Ethernet, &tags, 0).unwrap().ip_version, 0);
     let options = [0u8, 0, 0, 0, 0, 0, 0, 0].repeat(60);
     assert_eq!(read(HeaderKind::Ipv6, &[ipv6(0, &options)]).ip.protocol, 0);
+    // Up to the limit all is read; one more, and the header says that there was more.
+    for (count, is_too_deep) in [(0, false), (3, false), (4, true)] {
+        let inner = [tag(7, 0x8100).repeat(count), tag(7, 0x0800), ipv4(6, &tcp())].concat();
+        let tagged = parse_within(HeaderKind::Ethernet, &[ethernet(0x8100), inner].concat(), 0, 6).unwrap();
+        assert_eq!((tagged.is_too_deep, tagged.ip_version == 0), (is_too_deep, is_too_deep), "{count} tags");
+    }
+    for (count, is_too_deep) in [(0, false), (6, false), (7, true)] {
+        let mut chain = [60u8, 0, 0, 0, 0, 0, 0, 0].repeat(count);
+        if let Some(last) = count.checked_sub(1) {
+            chain[8 * last] = 6;
+        }
+        let packet = ipv6(if count == 0 { 6 } else { 60 }, &[chain, tcp()].concat());
+        let found = parse_within(HeaderKind::Ipv6, &packet, 0, 6).unwrap();
+        assert_eq!((found.is_too_deep, found.ip.protocol == 6), (is_too_deep, !is_too_deep), "{count} options");
+    }
 }
 
 fn any_packet() -> impl Strategy<Value = Vec<u8>> {

@@ -17,7 +17,7 @@ const VXLAN_PORT_LINUX: u16 = 8472;
 const GENEVE_PORT: u16 = 6081;
 
 /// Looks into the tunnel that a packet may be; one level.
-pub(super) fn inner(outer: &Network<'_>) -> Option<IpHeader> {
+pub(super) fn inner(outer: &Network<'_>, layers_most: usize) -> Option<IpHeader> {
     let payload = outer.payload;
     let (layer, payload) = match outer.header.protocol {
         IP_IN_IP => (Layer::Ip(IpVersion::V4), payload),
@@ -32,9 +32,9 @@ pub(super) fn inner(outer: &Network<'_>) -> Option<IpHeader> {
         },
         _ => return None,
     };
-    let (version, packet) = walk(layer, payload, None);
+    let (version, packet) = walk(layer, payload, layers_most, None);
     let version = version.filter(|_| !packet.is_empty())?;
-    Some(network::read(version, packet).header)
+    Some(network::read(version, packet, layers_most).header)
 }
 
 /// GRE version 0 with its optional words (RFC 2784, RFC 2890).

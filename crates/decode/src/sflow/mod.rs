@@ -76,6 +76,8 @@ pub(crate) struct Outcome {
     pub(crate) output_unknown: u64,
     /// Records in the batch by the origin of their sampling rate.
     pub(crate) sampling_origins: [u64; 7],
+    /// Flow samples whose header has more layers than are walked.
+    pub(crate) too_deep: u64,
     /// Bytes behind the last sample.
     pub(crate) trailing_bytes: u64,
 }
@@ -86,6 +88,8 @@ pub(crate) struct Context<'a, Rate: Fn(&Record, Sampling) -> Sampling> {
     pub(crate) received_us: i64,
     /// Most data sources of a sub-agent whose numbers are remembered.
     pub(crate) sources_max: usize,
+    /// Most layers of a packet's header that are walked.
+    pub(crate) layers_most: usize,
     /// How the datagram stands to those before it.
     pub(crate) order: Order,
     /// The rate in force, given the record and the rate that its sample states.
@@ -137,7 +141,7 @@ fn flow<Rate: Fn(&Record, Sampling) -> Sampling>(
 ) -> Option<()> {
     let mut xdr = structure.data;
     let sample = FlowSample::read(structure.format == sample::FLOW_EXPANDED, &mut xdr)?;
-    let mut packet = SampledPacket::default();
+    let mut packet = SampledPacket::new(context.layers_most);
     sample::records(xdr, |record| {
         packet.take(record);
     })
@@ -148,6 +152,7 @@ fn flow<Rate: Fn(&Record, Sampling) -> Sampling>(
     outcome.lost_samples += news.lost;
     outcome.agent_drops += news.agent_drops;
     outcome.rate_off += u64::from(news.is_rate_off);
+    outcome.too_deep += u64::from(packet.is_too_deep);
     outcome.records += 1;
     outcome.stated_bytes += packet.stated_bytes;
     outcome.ipv4 += u64::from(packet.ip_version == 4);

@@ -41,7 +41,10 @@ pub(crate) struct SampledPacket {
     pub(crate) ip_version: u8,
     /// How well it could be read.
     pub(crate) reading: Reading,
+    /// Its header has more layers than are walked.
+    pub(crate) is_too_deep: bool,
     has_raw_header: bool,
+    layers_most: usize,
     /// VLAN that the device put the packet in.
     switch_vlan: u16,
     /// Outermost tag that was taken off before the header was sampled.
@@ -63,6 +66,11 @@ pub(crate) enum Reading {
 }
 
 impl SampledPacket {
+    /// A packet of which nothing is known yet, and of whose header so many layers are walked.
+    pub(crate) fn new(layers_most: usize) -> SampledPacket {
+        SampledPacket { layers_most, ..SampledPacket::default() }
+    }
+
     /// Takes in one record; `None` where its content contradicts its length, or it says nothing here.
     ///
     /// The raw header wins over the fields that other records give of the same packet.
@@ -100,7 +108,9 @@ impl SampledPacket {
         // `stripped` counts what was taken off before and behind the header, the check sequence of
         // an Ethernet frame included; some agents leave it at 0.
         let trailer = if kind == HeaderKind::Ethernet { stripped.max(CHECK_SEQUENCE_BYTES) } else { stripped };
-        let packet = header::parse(kind, bytes, u64::from(frame_length.saturating_sub(trailer)))?;
+        let length = u64::from(frame_length.saturating_sub(trailer));
+        let packet = header::parse_within(kind, bytes, length, self.layers_most)?;
+        self.is_too_deep = packet.is_too_deep;
         let record = &mut self.record;
         if kind == HeaderKind::Ethernet {
             record.source_mac = packet.source_mac;

@@ -69,6 +69,7 @@ impl Reader {
             exporter: ExporterId(1),
             received_us: 1_000_000,
             sources_max: 64,
+            layers_most: header::LAYERS_MOST,
             order,
             sampling: &|_: &Record, stated| stated,
         };

@@ -101,6 +101,23 @@ fn all_kinds_of_samples_share_a_datagram() {
 }
 
 #[test]
+fn layers_of_a_sampled_frame_are_walked_as_far_as_it_is_set() {
+    let ip = [&[0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0][..], &words(&[0xc000_020a, 0x1421_0001]), &[0; 20]].concat();
+    let frame = [&[2; 12][..], &[0x81, 0, 0, 1].repeat(4), &[8, 0], &ip].concat();
+    let header =
+        [words(&[1, 4 + frame.len() as u32, 4, frame.len() as u32]), frame.clone(), vec![0; frame.len().wrapping_neg() % 4]]
+            .concat();
+    let record = [words(&[1, header.len() as u32]), header].concat();
+    let sample = [words(&[1, 7, 1_000, 1, 0, 7, 9, 1]), record].concat();
+    let sample = [words(&[1, sample.len() as u32]), sample].concat();
+    for (header_layers, records, too_deep) in [(8, 1, 0), (3, 0, 1)] {
+        let mut collector = Collector::with(DecodeSettings { header_layers, ..DecodeSettings::default() }, Vec::new());
+        assert_eq!(collector.take(&datagram(AGENT, 0, 1, std::slice::from_ref(&sample))).len(), records);
+        assert_eq!(collector.counted("header_too_deep"), too_deep);
+    }
+}
+
+#[test]
 fn an_agent_without_an_address_and_other_versions_are_refused() {
     let mut collector = Collector::new();
     let mut nameless = datagram(AGENT, 0, 1, &[]);
