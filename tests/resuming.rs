@@ -76,12 +76,12 @@ struct Load {
 }
 
 impl Load {
-    fn start() -> Load {
+    /// From a sequence number on.
+    fn start(mut sequence: u32) -> Load {
         let (address, is_stopped) = (Arc::new(Mutex::new(None::<String>)), Arc::new(AtomicBool::new(false)));
         let (to, stop) = (address.clone(), is_stopped.clone());
         let thread = std::thread::spawn(move || {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let mut sequence = 0;
             let mut send = || {
                 if let Some(to) = to.lock().unwrap().as_deref() {
                     // Where nobody listens it is lost, and the next collector must say so.
@@ -112,7 +112,11 @@ impl Load {
 #[test]
 fn a_killed_collector_goes_on_from_its_journal() {
     let data = tempfile::tempdir().unwrap();
-    let load = Load::start();
+    // Lost is what is missing behind something that came: the first datagram comes to a collector that nobody kills.
+    let (child, address) = collector(data.path());
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&datagram(0, FLOWS, 1_000), address).unwrap();
+    stop(child);
+    let load = Load::start(FLOWS.into());
     let mut random = 7_u64;
     for _ in 0..kills() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
