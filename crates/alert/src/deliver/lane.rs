@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use ureq::Agent;
 
 use super::http::{self, Refusal};
@@ -22,7 +23,7 @@ const TRIES_MOST: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A notice that a target has taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
     /// The alert's fingerprint.
     pub fingerprint: String,

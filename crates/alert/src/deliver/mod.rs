@@ -45,6 +45,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const SILENCES_EVERY: Duration = Duration::from_secs(1);
 /// Notices taken by targets that are remembered until someone asks.
 const DELIVERED_MOST: usize = 100_000;
+/// The same that are saved.
+const DELIVERED_SAVED: usize = 1_000;
 /// Tries in vain after which a target is in trouble.
 const TRIES_TROUBLED: u32 = 3;
 
@@ -70,6 +72,8 @@ pub struct Saved {
     pub standing: Vec<Alert>,
     /// What targets have not taken yet, by their names.
     pub waiting: Vec<(String, Vec<Alert>)>,
+    /// What they have taken of late: a killed collector may not have noted it yet.
+    pub delivered: Vec<Delivered>,
 }
 
 impl Saved {
@@ -113,7 +117,7 @@ impl Delivery {
     pub fn start(targets: Vec<Target>, settings: &AlertSettings, saved: Saved, keep: Box<dyn Keep>) -> Delivery {
         let (orders, inbox) = bounded(ORDERS_MOST);
         let (ending, ended) = bounded(1);
-        let news = Arc::new(Mutex::new(News::default()));
+        let news = Arc::new(Mutex::new(News { delivered: saved.delivered.clone(), ..News::default() }));
         let saver = Saver::start(keep, news.clone());
         let mut keeper = Keeper { lanes: Vec::new(), saver, saved, settings: settings.clone(), news: news.clone() };
         thread::spawn(move || {
@@ -255,6 +259,9 @@ impl Keeper {
             }
         }
         let has_news = !delivered.is_empty();
+        self.saved.delivered.extend(delivered.iter().cloned());
+        let excess = self.saved.delivered.len().saturating_sub(DELIVERED_SAVED);
+        self.saved.delivered.drain(..excess);
         {
             let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
             news.troubles = troubles;

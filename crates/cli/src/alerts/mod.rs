@@ -3,6 +3,7 @@
 //! The owner's thread judges, every ten seconds, which takes milliseconds, and never waits: whatever has to do
 //! with a disk or a network is [`alert::Delivery`]'s.
 
+mod history;
 mod keep;
 mod observe;
 mod plan;

@@ -9,8 +9,8 @@ use model::tables::{ExporterRow, TrafficRow};
 use model::time::{SECOND_US, WINDOW_US, slot_start_us};
 use model::{Direction, Name, Publication, Role, Rows};
 
-/// Time that rules look back over, besides the time that exporters hold flows.
-const LOOK_BACK_US: i64 = 960 * SECOND_US;
+use super::history::{History, Of};
+
 /// Bins over which loads are averaged that a failure would move: five minutes.
 const FAILURE_BINS: usize = 30;
 /// ExpressRoute's AS.
@@ -21,6 +21,7 @@ const EXPRESS_ROUTE: i64 = 12_076;
 pub(super) struct Observer {
     exporters: Vec<ExporterMinute>,
     express_routes: Vec<ExpressRoute>,
+    history: History,
     /// Longest time that exporters hold flows, as seen last.
     timeout_us: i64,
     /// The minute in which failures were looked at last.
@@ -70,18 +71,18 @@ impl Observer {
 
     /// Everything that is known now.
     pub(super) fn observe(&mut self, owner: &Owner, now_us: i64) -> Observed {
-        let from_us = now_us - LOOK_BACK_US - self.timeout_us;
-        let series = owner.series(from_us, now_us, now_us);
+        let series = owner.series(self.history.ask_from(now_us, self.timeout_us), now_us, now_us);
         let timeouts = series.links.iter().map(|link| link.timeout_us);
         self.timeout_us = timeouts.chain(series.ports.iter().map(|port| port.timeout_us)).max().unwrap_or(0);
+        let links: Vec<Load> = series.links.iter().map(|link| link_load(link, &mut self.history)).collect();
+        let (ports, covering) = ports(&series, &mut self.history);
+        self.history.forget();
         let minute_us = slot_start_us(now_us, WINDOW_US);
-        let are_failures_due = self.failures_us != Some(minute_us);
-        self.failures_us = Some(minute_us);
-        let (ports, covering) = ports(&series);
-        let failures = if are_failures_due { failures(&series, &ports) } else { Vec::new() };
+        let are_failures_due = self.failures_us.replace(minute_us) != Some(minute_us);
+        let failures = if are_failures_due { failures(&series, &links, &ports) } else { Vec::new() };
         Observed {
             now_us,
-            links: series.links.iter().map(link).collect(),
+            links,
             ports,
             exporters: std::mem::take(&mut self.exporters),
             covering,
@@ -105,7 +106,8 @@ fn bin(load: &BinLoad) -> Bin {
     }
 }
 
-fn link(series: &LinkSeries) -> Load {
+fn link_load(series: &LinkSeries, history: &mut History) -> Load {
+    let of = Of::Link(series.link.name.clone(), series.direction);
     Load {
         subject: Subject {
             connection: Some(series.link.name.clone()),
@@ -118,12 +120,12 @@ fn link(series: &LinkSeries) -> Load {
         capacity_bps: series.capacity_bps.map(|bps| bps as f64),
         members: None,
         timeout_us: series.timeout_us,
-        bins: series.bins.iter().map(bin).collect(),
+        bins: history.join(of, series.bins.iter().map(bin)),
     }
 }
 
 /// The ports that links ride, and the exporters that cover them.
-fn ports(series: &Series) -> (Vec<Load>, Vec<Name>) {
+fn ports(series: &Series, history: &mut History) -> (Vec<Load>, Vec<Name>) {
     let mut riding: BTreeMap<&Name, Vec<&LinkSeries>> = BTreeMap::new();
     let mut covering = Vec::new();
     for link in &series.links {
@@ -136,7 +138,7 @@ fn ports(series: &Series) -> (Vec<Load>, Vec<Name>) {
     for port in &series.ports {
         if let Some(links) = riding.get(&port.port.name) {
             covering.push(port.port.exporter.to_string().into());
-            ports.push(port_load(port, links));
+            ports.push(port_load(port, links, history));
         }
     }
     covering.sort_unstable();
@@ -144,7 +146,8 @@ fn ports(series: &Series) -> (Vec<Load>, Vec<Name>) {
     (ports, covering)
 }
 
-fn port_load(series: &PortSeries, links: &[&LinkSeries]) -> Load {
+fn port_load(series: &PortSeries, links: &[&LinkSeries], history: &mut History) -> Load {
+    let of = Of::Port(series.port.name.clone(), series.direction);
     // What an exchange port carries besides the connections is no link that anybody speaks of.
     let mut named: Vec<&LinkSeries> = links.iter().copied().filter(|link| link.link.is_active).collect();
     named.sort_by_key(|link| (link.link.role, &link.link.name));
@@ -163,57 +166,56 @@ fn port_load(series: &PortSeries, links: &[&LinkSeries]) -> Load {
         capacity_bps: series.capacity_bps.map(|bps| bps as f64),
         members: series.members_up.zip(series.members_total),
         timeout_us: series.timeout_us,
-        bins: series.bins.iter().map(bin).collect(),
+        bins: history.join(of, series.bins.iter().map(bin)),
     }
 }
 
 /// What each connection's failure would come to now, in each direction.
-fn failures(series: &Series, ports: &[Load]) -> Vec<FailureOutcome> {
+fn failures(series: &Series, links: &[Load], ports: &[Load]) -> Vec<FailureOutcome> {
+    let port_of: BTreeMap<&Name, &Name> =
+        series.links.iter().filter_map(|link| Some((&link.link.name, link.link.port.as_ref()?))).collect();
     let mut outcomes = Vec::new();
     for direction in Direction::ALL {
-        let is_peering = |link: &&LinkSeries| {
-            link.direction == direction && link.link.is_active && matches!(link.link.role, Role::Direct | Role::Exchange)
+        let is_peering = |link: &&Load| {
+            link.subject.direction == Some(direction)
+                && link.is_active
+                && matches!(link.subject.role, Some(Role::Direct | Role::Exchange))
         };
-        let links: Vec<&LinkSeries> = series.links.iter().filter(is_peering).collect();
-        let mut metros: Vec<&Name> = links.iter().filter_map(|link| link.link.location.as_ref()).collect();
+        let links: Vec<&Load> = links.iter().filter(is_peering).collect();
+        let mut metros: Vec<&Name> = links.iter().filter_map(|link| link.subject.location.as_ref()).collect();
         metros.sort_unstable();
         metros.dedup();
-        let states: Vec<(Connection, f64)> = links.iter().map(|link| connection(link, ports, &metros)).collect();
+        let state = |link: &&Load| {
+            let port = link.subject.connection.as_ref().and_then(|name| port_of.get(name));
+            let is_its_port =
+                |load: &&Load| load.subject.direction == Some(direction) && load.subject.port.as_ref() == port.copied();
+            connection(link, ports.iter().find(is_its_port), &metros)
+        };
+        let states: Vec<(Connection, f64)> = links.iter().map(state).collect();
         let network = Network { connections: states.iter().map(|(connection, _)| connection.clone()).collect() };
         for (failed, link) in links.iter().enumerate() {
             let Some(outcome) = network.without(&[failed]) else { continue };
             let Some(fullest) = outcome.survivors.first() else { continue };
-            outcomes.push(FailureOutcome {
-                subject: Subject {
-                    connection: Some(link.link.name.clone()),
-                    direction: Some(direction),
-                    location: link.link.location.clone(),
-                    role: Some(link.link.role),
-                    ..Subject::default()
-                },
-                survivor: links[fullest.connection].link.name.clone(),
-                utilisation: fullest.utilisation,
-                standard_error: states[failed].1.hypot(states[fullest.connection].1),
-            });
+            let Some(survivor) = links[fullest.connection].subject.connection.clone() else { continue };
+            let standard_error = states[failed].1.hypot(states[fullest.connection].1);
+            let (subject, utilisation) = (link.subject.clone(), fullest.utilisation);
+            outcomes.push(FailureOutcome { subject, survivor, utilisation, standard_error });
         }
     }
     outcomes
 }
 
 /// A connection's means over the last minutes, and the error of its load over its capacity.
-fn connection(series: &LinkSeries, ports: &[Load], metros: &[&Name]) -> (Connection, f64) {
-    let capacity_bps = series.capacity_bps.map(|bps| bps as f64);
-    let own: Vec<Bin> = series.bins.iter().map(bin).collect();
-    let is_its_port = |port: &&Load| port.subject.port == series.link.port && port.subject.direction == Some(series.direction);
-    let port = ports.iter().find(is_its_port).map_or(&[][..], |port| &port.bins);
-    let (wire_bps, error_bps) = mean(&own);
+fn connection(link: &Load, port: Option<&Load>, metros: &[&Name]) -> (Connection, f64) {
+    let capacity_bps = link.capacity_bps.unwrap_or(f64::NAN);
+    let (wire_bps, error_bps) = mean(&link.bins);
     let connection = Connection {
-        group: series.link.location.as_ref().and_then(|metro| metros.binary_search(&metro).ok()),
-        capacity_bps,
+        group: link.subject.location.as_ref().and_then(|metro| metros.binary_search(&metro).ok()),
+        capacity_bps: link.capacity_bps,
         wire_bps: vec![wire_bps],
-        utilisation: vec![mean(port).0 / capacity_bps.unwrap_or(f64::NAN)],
+        utilisation: vec![port.map_or(f64::NAN, |port| mean(&port.bins).0) / capacity_bps],
     };
-    (connection, error_bps / capacity_bps.unwrap_or(f64::NAN))
+    (connection, error_bps / capacity_bps)
 }
 
 /// The mean over the last bins that are known, and its standard error; not a number where too few are.
