@@ -46,8 +46,12 @@ const CLOCK_MS_MOST: f64 = 5_000.0;
 const FAULTS: &[Column] =
     &[Column::new("exporter", Unit::Text), Column::new("fault", Unit::Text), Column::new("figure", Unit::Text)];
 
-const REMEDIES: &[Column] =
-    &[Column::new("fault", Unit::Text), Column::new("system", Unit::Text), Column::new("command", Unit::Text)];
+const REMEDIES: &[Column] = &[
+    Column::new("fault", Unit::Text),
+    Column::new("telemetry", Unit::Text),
+    Column::new("system", Unit::Text),
+    Column::new("command", Unit::Text),
+];
 
 /// How an exporter fared over the range.
 #[derive(Clone, Debug, Default)]
@@ -163,9 +167,10 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
             sentences.push(format!("{}: {} ({figure}).", health.exporter, fault.name));
             faults.rows.push(vec![health.exporter.as_str().into(), fault.name.into(), figure.into()]);
             if mended.insert((fault.name, health.is_sflow())) {
-                let commands = if health.is_sflow() { fault.sflow } else { fault.flows };
+                let (telemetry, commands) =
+                    if health.is_sflow() { ("sFlow", fault.sflow) } else { ("NetFlow, IPFIX", fault.flows) };
                 let row = |(system, command): &(&'static str, &'static str)| {
-                    vec![fault.name.into(), (*system).into(), (*command).into()]
+                    vec![fault.name.into(), telemetry.into(), (*system).into(), (*command).into()]
                 };
                 remedies.rows.extend(commands.iter().map(row));
             }
@@ -329,4 +334,37 @@ fn found(health: &Health, end_us: i64, settings: &ReportSettings) -> Vec<(&'stat
         (&SILENT, silent_s.map(|seconds| format!("{seconds} s"))),
     ];
     faults.into_iter().filter_map(|(fault, figure)| Some((fault, figure?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_found_with_figures_and_each_has_a_remedy() {
+        let well = Health { protocol: "ipfix".to_owned(), coverage: Some(1.0), ..Health::default() };
+        let settings = ReportSettings::default();
+        for (health, expected) in [
+            (well.clone(), None),
+            (Health { unknown_rate: Some(0.5), ..well.clone() }, Some(("sampling rate unknown", "50.0 % of the records"))),
+            (Health { active_timeout_s: Some(1_800), ..well.clone() }, Some(("active timeout long", "1800 s"))),
+            (
+                Health { clock_least_ms: Some(-9_000.0), clock_most_ms: Some(0.0), ..well.clone() },
+                Some(("clock off or unstable", "-9000 ms")),
+            ),
+            (Health { is_clock_refused: true, ..well.clone() }, Some(("clock off or unstable", "it is not used"))),
+            (Health { coverage: Some(0.9), ..well.clone() }, Some(("telemetry lost", "coverage 90.0 %"))),
+            (
+                Health { kernel_drops_most: 7, ..well.clone() },
+                Some(("dropped by this machine's kernel", "7 datagrams a minute at most")),
+            ),
+            (Health { undecodable: 3, ..well.clone() }, Some(("sets that cannot be decoded", "3"))),
+            (Health { last_window_us: Some(0), ..well.clone() }, Some(("silent at the end", "3600 s"))),
+        ] {
+            let found = found(&health, 3_600_000_000, &settings);
+            let told: Vec<(&str, &str)> = found.iter().map(|(fault, figure)| (fault.name, figure.as_str())).collect();
+            assert_eq!(told, expected.into_iter().collect::<Vec<_>>());
+            assert!(found.iter().all(|(fault, _)| !fault.flows.is_empty()));
+        }
+    }
 }

@@ -92,7 +92,7 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     if options.is_page {
         answer.facts = facts(&lines, &links);
         answer.charts = charts(&lines, &links, options);
-        answer.sections = for_a_page(data, options, &lines)?;
+        (answer.sections, answer.notes) = for_a_page(data, options, &lines)?;
     } else {
         let columns: Vec<Column> = COLUMNS.into_iter().chain(TRUST).collect();
         let row = |line: &Line<'_>| {
@@ -140,7 +140,7 @@ fn charts(lines: &[Line<'_>], links: &Links, options: &Options) -> Vec<Chart> {
 }
 
 /// The lines and their trust apart, what the traffic is, what goes over transit, and what the telemetry is worth.
-fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<Vec<Section>, ReportError> {
+fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<(Vec<Section>, Vec<String>), ReportError> {
     let mut connections = Section::new("Connections", &COLUMNS);
     connections.rows = lines.iter().map(|line| cells(line, data, &options.settings)).collect();
     let mut trust = Section::new("What can be trusted", &[&COLUMNS[..1], &TRUST].concat());
@@ -149,7 +149,7 @@ fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<
         std::iter::once(name).chain(trust_cells(line, &options.settings)).collect()
     };
     trust.rows = lines.iter().map(with_name).collect();
-    let mut sections = vec![connections, trust];
+    let (mut sections, mut notes) = (vec![connections, trust], Vec::new());
     // Exporters are not of one connection.
     let of_exporters = Options { filters: Vec::new(), ..options.clone() };
     for (of, title, options) in [
@@ -159,6 +159,7 @@ fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<
     ] {
         match of(data, options) {
             Ok(answer) => {
+                notes.extend(answer.notes);
                 sections.extend(answer.sections.into_iter().take(1).map(|section| Section { title: title.to_owned(), ..section }))
             }
             // A page of what there is: a table may be empty.
@@ -167,7 +168,7 @@ fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<
         }
     }
     sections.retain(|section| !section.rows.is_empty());
-    Ok(sections)
+    Ok((sections, notes))
 }
 
 fn line<'a>(
@@ -290,14 +291,14 @@ fn verdict(lines: &[Line<'_>], links: &Links, settings: &ReportSettings) -> (Vec
         return (verdict, true);
     }
     let unknown = peerings.iter().filter(|line| line.n1.is_none()).count();
-    let below = match peerings.len() {
-        1 => "The one connection is below 50 %".to_owned(),
-        count => format!("All {count} connections are below 50 %"),
-    };
     let all_well = match (peerings.len(), unknown) {
         (0, _) => "No peering connection is configured: links are shown as the telemetry names them.".to_owned(),
-        (_, 0) => format!("{below}, and the failure of any of them would be held."),
-        (_, unknown) => format!("{below}; for {unknown} of them it is not known whether the others would hold."),
+        (1, 0) => "The one connection is below 50 %, and its failure would be held.".to_owned(),
+        (1, _) => "The one connection is below 50 %; whether its failure would be held is not known.".to_owned(),
+        (count, 0) => format!("All {count} connections are below 50 %, and the failure of any of them would be held."),
+        (count, unknown) => format!(
+            "All {count} connections are below 50 %; for {unknown} of them it is not known whether the others would hold."
+        ),
     };
     (vec![all_well], false)
 }
