@@ -127,8 +127,8 @@ fn cell(page: &mut String, column: Column, cell: &Cell, zone: &TimeZone) {
     let class = if column.unit.is_number() { "number" } else { "" };
     _ = match (bar, cell) {
         (Some((_, most)), Cell::Number(ratio)) => {
-            let (width, over) = (ratio.clamp(0.0, 1.0) * 100.0, if ratio > most { " over" } else { "" });
-            write!(page, "<td class=\"number bar{over}\" style=\"--width:{width:.1}%\">{}</td>", escaped(&text))
+            let (part, over) = (ratio.clamp(0.0, 1.0), if ratio > most { " over" } else { "" });
+            write!(page, "<td class=\"number bar{over}\" style=\"--part:{part:.3}\">{}</td>", escaped(&text))
         }
         (_, Cell::Flag(_)) => write!(page, "<td class=\"flag\">{}</td>", escaped(&text)),
         _ if class.is_empty() => write!(page, "<td>{}</td>", escaped(&text)),

@@ -104,19 +104,25 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     Ok(answer)
 }
 
+/// A load in the largest unit of which there is one at least.
+fn rate(bps: f64) -> String {
+    let units = [("Tbit/s", 1e12), ("Gbit/s", 1e9), ("Mbit/s", 1e6)];
+    let (name, size) = units.into_iter().find(|(_, size)| bps >= *size).unwrap_or(("kbit/s", 1e3));
+    format!("{:.1} {name}", bps / size)
+}
+
 /// A few numbers that stand for all.
 fn facts(lines: &[Line<'_>], links: &Links) -> Vec<(&'static str, String)> {
     let of = |role: fn(&ConnectionRow) -> bool| lines.iter().filter(move |line| role(line.row));
-    let gbps = |bps: f64| if bps < 1e8 { format!("{:.1} Mbit/s", bps / 1e6) } else { format!("{:.1} Gbit/s", bps / 1e9) };
     let mean = |role: fn(&ConnectionRow) -> bool, direction: Direction| {
-        gbps(of(role).filter_map(|line| links.loads.get(&line.row.connection, direction)?.mean()).sum())
+        rate(of(role).filter_map(|line| links.loads.get(&line.row.connection, direction)?.mean()).sum())
     };
     let is_transit = |row: &ConnectionRow| &*row.role == "transit";
     let active = of(is_peering).filter(|line| is_active(line.row));
     let capacity = active.clone().filter_map(|line| line.capacity_bps).sum();
     vec![
         ("active connections", format!("{} of {}", active.count(), of(is_peering).count())),
-        ("their capacity", gbps(capacity)),
+        ("their capacity", rate(capacity)),
         ("from Microsoft, mean", mean(is_peering, Direction::FromMicrosoft)),
         ("to Microsoft, mean", mean(is_peering, Direction::ToMicrosoft)),
         ("to Microsoft over transit, mean", mean(is_transit, Direction::ToMicrosoft)),
