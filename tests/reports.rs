@@ -123,6 +123,62 @@ fn every_report_answers_in_every_form() {
 }
 
 #[test]
+fn resilience_says_what_fails_who_takes_it_and_what_the_share_rests_on() {
+    let replayed = Replayed::sample("failover");
+    let lines = rows(&report(&replayed, &["resilience"]));
+    let line = |kind: &str, name: &str| lines.iter().find(|row| row["kind"] == kind && row["name"] == name).unwrap();
+    for (kind, name, connections) in [
+        ("connection", "fra-1", "fra-1"),
+        ("port", "fra1-pni-a", "fra-1"),
+        ("router", "192.0.2.1", "fra-1 fra-2"),
+        ("exchange", "Example-IX", "ams-exchange"),
+        ("metro", "Frankfurt", "fra-1 fra-2"),
+    ] {
+        assert!(line(kind, name)["connections"].as_str().unwrap().contains(connections), "{kind} {name}: {:?}", line(kind, name));
+    }
+    let alone = line("connection", "fra-1");
+    assert_eq!(
+        (&alone["verdict"], &alone["worst_survivor"], &alone["leaves_metro"]),
+        (&json!("holds"), &json!("fra-2"), &json!(0.0))
+    );
+    let metro = line("metro", "Frankfurt");
+    assert_eq!((&metro["verdict"], &metro["leaves_metro"]), (&json!("holds, leaves the metro"), &metro["moved"]));
+    // The rows of the tables by hand: what fra-1 loses at its worst moment comes on top of what fra-2's port has then.
+    let cells = rows(&report(&replayed, &["resilience", "--by", "survivor"]));
+    let of_fra_1: Vec<_> = cells.iter().filter(|row| row["failed"] == "fra-1" && row["kind"] == "connection").collect();
+    assert_eq!(of_fra_1.len(), 2, "fra-2, in both directions: {of_fra_1:?}");
+    for cell in of_fra_1 {
+        assert_eq!((&cell["survivor"], &cell["origin"], &cell["share"]), (&json!("fra-2"), &json!("present_split"), &json!(1.0)));
+        let [before, after, takes, capacity] =
+            ["port_before", "port_after", "takes", "port_capacity"].map(|name| cell[name].as_f64().unwrap());
+        assert!((before * capacity + takes - after * capacity).abs() < 1e-6 && takes > 0.0, "{cell:?}");
+    }
+    let both = report(&replayed, &["resilience", "--down", "fra-1,fra-2"]);
+    assert_eq!(rows(&both)[0]["connections"], "fra-1 fra-2");
+    let takers = rows(&both["sections"][0]);
+    assert!(!takers.is_empty() && takers.iter().all(|row| row["survivor"] == "ams-exchange"), "{takers:?}");
+    let page = succeed(peerscope(&["report", "resilience", "--format", "html", "--data"]).arg(replayed.data()));
+    assert!(page.contains("class=\"matrix\"") && page.contains("present split over the survivors"));
+}
+
+#[test]
+fn a_risk_group_fails_together() {
+    let replayed = Replayed::sample("failover");
+    let mut config = std::fs::read_to_string(replayed.path("peerscope.toml")).unwrap();
+    config += "\n[[risk_group]]\nname = \"duct\"\nconnections = [\"fra-2\", \"ams-exchange\"]\n";
+    std::fs::write(replayed.path("grouped.toml"), config).unwrap();
+    let data = replayed.path("grouped");
+    let mut replay = peerscope(&["replay"]);
+    replay.arg(replayed.path("network.pcap")).arg("--data").arg(&data).arg("--config").arg(replayed.path("grouped.toml"));
+    succeed(&mut replay);
+    let mut command = peerscope(&["report", "resilience", "--format", "json", "--data"]);
+    let answer: Value = serde_json::from_str(&succeed(command.arg(&data))).unwrap();
+    let line = rows(&answer).into_iter().find(|row| row["kind"] == "risk_group").unwrap();
+    assert_eq!((&line["name"], &line["connections"]), (&json!("duct"), &json!("ams-exchange fra-2")));
+    assert_eq!(line["worst_survivor"], "fra-1");
+}
+
+#[test]
 fn a_full_port_and_a_leak_are_in_the_verdict() {
     // The demo's network with ports a thousand times slower, so that its little traffic fills them.
     let text = std::fs::read_to_string(checkout("samples/scenarios/failover.toml")).unwrap();
@@ -161,9 +217,16 @@ fn a_question_that_means_nothing_is_told_so() {
         (vec!["report", "links", "--last", "5", "--data", data], 2, "no span"),
         (vec!["report", "links", "--from", "2020-01-01", "--to", "2020-01-02", "--data", data], 1, "it has some from"),
         (vec!["report", "links", "--from", "2020-01-02", "--to", "2020-01-01", "--data", data], 2, "ends before it begins"),
-        (vec!["report", "links", "--by", "service", "--data", data], 2, "takes no --by; these do: traffic, customers"),
+        (
+            vec!["report", "links", "--by", "service", "--data", data],
+            2,
+            "takes no --by; these do: traffic, customers, resilience",
+        ),
         (vec!["report", "policy", "--compare", "previous", "--data", data], 2, "takes no --compare previous"),
         (vec!["report", "links", "--data", empty.path().to_str().unwrap()], 1, "there are no tables in this folder"),
+        (vec!["report", "links", "--down", "fra-1", "--data", data], 2, "takes no --down; these do: resilience"),
+        (vec!["report", "resilience", "--down", "nowhere", "--data", data], 2, "--down nowhere: it is no connection"),
+        (vec!["report", "resilience", "--by", "service", "--data", data], 2, "--by survivor alone"),
         (vec!["report", "azure", "--compare", "absent.csv", "--data", data], 2, "absent.csv"),
         (vec!["sql", "drop table links", "--data", data], 1, "not supported"),
         (vec!["sql", "select colour from links", "--data", data], 1, "colour"),

@@ -9,7 +9,10 @@ use decode::{DecodeSettings, SamplingRule};
 use measure::MeasureSettings;
 use measure::judge::ReportSettings;
 use model::Prefix;
-use peering::{ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, TransitConfig};
+use peering::{
+    ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, RiskGroupConfig,
+    TransitConfig,
+};
 use receive::ReceiverSettings;
 use serde::Deserialize;
 use store::{Store, StoreSettings};
@@ -46,6 +49,7 @@ struct ConfigurationFile {
     port: Vec<PortConfig>,
     connection: Vec<ConnectionConfig>,
     transit: Vec<TransitConfig>,
+    risk_group: Vec<RiskGroupConfig>,
     lists: ListArguments,
     inventory: InventoryFiles,
     allow: AllowConfig,
@@ -115,6 +119,7 @@ impl Configured {
             port: file.port,
             connection: file.connection,
             transit: file.transit,
+            risk_group: file.risk_group,
         };
         let inventory = Inventory::build(&edge, &peerings, &interfaces).unwrap_or_else(|wrong| {
             errors.extend(wrong);

@@ -63,6 +63,8 @@ crate::tables! {
         charged: Option<Name>,
         /// Time zone of the months of the bill, transit only.
         billing_time_zone: Option<Name>,
+        /// Risk groups of the configuration that it is in: what may fail together.
+        risk_groups: Option<Vec<Name>>,
     }
 
     /// What a port carried in 60 s, by direction, Microsoft's traffic or not: link-layer bits as

@@ -35,6 +35,8 @@ pub struct PeeringConfig {
     pub connection: Vec<ConnectionConfig>,
     /// `[[transit]]`: bought transit, which carries what leaks around the peerings.
     pub transit: Vec<TransitConfig>,
+    /// `[[risk_group]]`: what may fail together, such as all that one duct carries.
+    pub risk_group: Vec<RiskGroupConfig>,
 }
 
 /// An interface by its index or by its name (`101` or `"ae10.0"`).
@@ -217,6 +219,16 @@ pub struct TransitConfig {
     /// Time zone of the months of the bill, such as `Europe/Berlin`; UTC if left out.
     #[serde(default)]
     pub time_zone: Option<String>,
+}
+
+/// Connections and transit links that one cause takes down together: a duct, a power feed, a provider of waves.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RiskGroupConfig {
+    /// Its name, unique.
+    pub name: String,
+    /// Names of its connections and transit links.
+    pub connections: Vec<String>,
 }
 
 /// Which direction of a transit port is billed.

@@ -22,7 +22,7 @@ mod resolver;
 mod seen;
 mod suggest;
 
-pub use config::{ConnectionConfig, ExporterConfig, PeeringConfig, PeeringSettings, PortConfig, TransitConfig};
+pub use config::{ConnectionConfig, ExporterConfig, PeeringConfig, PeeringSettings, PortConfig, RiskGroupConfig, TransitConfig};
 pub use findings::{Finding, FindingKind};
 pub use interface_table::TableInterface;
 pub use inventory::rows::{connection_changes, is_same_connection};

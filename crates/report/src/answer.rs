@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::{Chart, Range};
+use crate::{Chart, Matrix, Range};
 
 /// What the numbers of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,6 +231,8 @@ pub struct Answer {
     pub facts: Vec<(&'static str, String)>,
     /// Pictures, of a page alone.
     pub charts: Vec<Chart>,
+    /// Who is how full if who fails, of a page alone.
+    pub matrices: Vec<Matrix>,
     /// Its rows; the first section is the main one.
     pub sections: Vec<Section>,
     /// What is to be known about the data: damaged files, holes, what cannot be trusted.
@@ -247,6 +249,7 @@ impl Answer {
             is_alarming: false,
             facts: Vec::new(),
             charts: Vec::new(),
+            matrices: Vec::new(),
             sections: Vec::new(),
             notes: Vec::new(),
         }

@@ -50,9 +50,14 @@ impl Edge {
     }
 }
 
-/// Whether a link is a connection with Microsoft: not transit, and not the rest of an exchange's port.
+/// Whether a link is a connection with Microsoft: not transit, and not the rest of a port.
 pub(crate) fn is_peering(row: &ConnectionRow) -> bool {
-    matches!(&*row.role, "direct" | "exchange") && !row.connection.ends_with("/unidentified")
+    matches!(&*row.role, "direct" | "exchange") && !is_rest(row)
+}
+
+/// Whether a link is what the connections of its port cannot be told apart by.
+pub(crate) fn is_rest(row: &ConnectionRow) -> bool {
+    row.connection.ends_with("/unidentified") || row.connection.ends_with("/unresolved")
 }
 
 /// Whether a connection takes part in capacity: one that Azure does not call active does not.

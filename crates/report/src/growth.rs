@@ -1,14 +1,14 @@
-//! Growth of a connection, and the dates that follow from it.
+//! Growth of loads, and the dates that follow from it.
 
 use jiff::tz::TimeZone;
 use measure::judge::{Crossing, Trend, crossing, trend};
 
 use crate::answer::{Cell, Column, Unit};
-use crate::loads::{Load, daily_p95};
+use crate::loads::daily_p95;
 use crate::range::DAY_US;
 use crate::{Range, ReportSettings};
 
-/// Growth of the utilisation's daily 95th percentiles.
+/// Growth of a utilisation's daily 95th percentiles.
 pub(crate) struct Growth {
     trend: Option<Trend>,
     end_us: i64,
@@ -17,7 +17,7 @@ pub(crate) struct Growth {
 }
 
 /// Columns of [`Growth::cells`].
-pub(crate) const COLUMNS: [Column; 20] = [
+pub(crate) const COLUMNS: [Column; 19] = [
     Column::new("growth_month", Unit::Ratio),
     Column::detail("growth_month_low", Unit::Ratio),
     Column::detail("growth_month_high", Unit::Ratio),
@@ -35,15 +35,17 @@ pub(crate) const COLUMNS: [Column; 20] = [
     Column::new("n1_breaks", Unit::Date),
     Column::detail("n1_breaks_earliest", Unit::Date),
     Column::detail("n1_breaks_latest", Unit::Date),
-    Column::detail("n1_breaks_at_load", Unit::Ratio),
     Column::new("order_by", Unit::Date),
     Column::detail("order_by_earliest", Unit::Date),
 ];
 
+/// When a failure will no longer be held, as the fullest survivor's load with it grows: most likely, earliest, latest.
+pub(crate) type Breaks = [Option<i64>; 3];
+
 impl Growth {
-    /// The growth of a load over a range; days are those of `zone`.
-    pub(crate) fn of(load: &Load, range: Range, zone: &TimeZone, settings: &ReportSettings) -> Growth {
-        let trend = trend(&daily_p95(&load.utilisation, range, zone));
+    /// The growth of a utilisation over a range; days are those of `zone`.
+    pub(crate) fn of(utilisation: &[f64], range: Range, zone: &TimeZone, settings: &ReportSettings) -> Growth {
+        let trend = trend(&daily_p95(utilisation, range, zone));
         Growth { trend, end_us: range.to_us, horizon: settings.horizon_days as f64, lead_days: settings.lead_time_days }
     }
 
@@ -57,29 +59,29 @@ impl Growth {
         }
     }
 
-    /// Dates of the line at which the worst survivor breaks.
-    fn n1_dates(&self, n1: Option<f64>, full: f64) -> (Option<f64>, [Option<i64>; 3]) {
-        let breaks_at = self.trend.as_ref().zip(n1).filter(|(_, n1)| *n1 > 0.0).map(|(trend, n1)| trend.level * full / n1);
-        (breaks_at, breaks_at.map_or([None; 3], |threshold| self.dates(threshold)))
+    /// When the worst moment, at `worst` now, is at `full`: when the daily percentiles have grown by as much.
+    pub(crate) fn breaks(&self, worst: f64, full: f64) -> Breaks {
+        if worst > full {
+            return [Some(self.end_us); 3];
+        }
+        let level = self.trend.as_ref().map(|trend| trend.level);
+        level.filter(|level| *level > 0.0 && worst > 0.0).map_or([None; 3], |level| self.dates(level * full / worst))
     }
 
     /// When to order most likely, and the dates of being full and of N-1 breaking that ask for it.
-    pub(crate) fn order(&self, n1: Option<f64>, full: f64) -> Option<(i64, Option<i64>, Option<i64>)> {
-        let (all, n1) = (self.dates(1.0)[0], self.n1_dates(n1, full).1[0]);
+    pub(crate) fn order(&self, breaks: Breaks) -> Option<(i64, Option<i64>, Option<i64>)> {
+        let (all, n1) = (self.dates(1.0)[0], breaks[0]);
         let first = all.into_iter().chain(n1).min()?;
         Some((first - self.lead_days * DAY_US, all, n1))
     }
 
-    /// Cells for [`COLUMNS`]; `n1` is the worst utilisation of a survivor if this one fails, and the line at which it breaks.
-    ///
-    /// What a failure brings grows as the trend does, so N-1 breaks when the trend has grown by what is missing.
-    pub(crate) fn cells(&self, n1: Option<f64>, full: f64) -> Vec<Cell> {
+    /// Cells for [`COLUMNS`]; `breaks` is when the failure of this one will no longer be held.
+    pub(crate) fn cells(&self, breaks: Breaks) -> Vec<Cell> {
         let trend = self.trend.as_ref();
         let month = |slope: f64| slope * 30.0;
-        let (breaks_at, n1_dates) = self.n1_dates(n1, full);
         let (half, most, all) = (self.dates(0.5), self.dates(0.7), self.dates(1.0));
         // A new port is needed when the first of the two comes: full, or no longer safe.
-        let first = |place: usize| all[place].into_iter().chain(n1_dates[place]).min();
+        let first = |place: usize| all[place].into_iter().chain(breaks[place]).min();
         let order = |place: usize| first(place).map(|at| at - self.lead_days * DAY_US);
         let mut cells: Vec<Cell> = vec![
             trend.map(|trend| month(trend.slope)).into(),
@@ -88,8 +90,8 @@ impl Growth {
             trend.map(|trend| trend.days).into(),
             trend.map(|trend| trend.left_out.len()).into(),
         ];
-        cells.extend(half.into_iter().chain(most).chain(all).chain(n1_dates).map(Cell::time));
-        cells.extend([breaks_at.into(), Cell::time(order(0)), Cell::time(order(1))]);
+        cells.extend(half.into_iter().chain(most).chain(all).chain(breaks).map(Cell::time));
+        cells.extend([Cell::time(order(0)), Cell::time(order(1))]);
         cells
     }
 }
@@ -104,19 +106,17 @@ mod tests {
         let range = Range::new(0, 30 * DAY_US).unwrap();
         let day = |step: usize| (range.start_of(step) / DAY_US) as f64;
         let utilisation: Vec<f64> = (0..range.steps()).map(|step| 0.5 + 0.01 * day(step)).collect();
-        let mut load = Load::default();
-        load.utilisation = utilisation;
-        let growth = Growth::of(&load, range, &TimeZone::UTC, &ReportSettings::default());
+        let growth = |utilisation: &[f64]| Growth::of(utilisation, range, &TimeZone::UTC, &ReportSettings::default());
+        let order = |growth: &Growth, n1: Option<f64>| growth.order(n1.map_or([None; 3], |n1| growth.breaks(n1, 0.95)));
         let days = |at_us: Option<i64>| at_us.map(|at_us| ((at_us - range.to_us) as f64 / DAY_US as f64).round());
-        for (n1, order, full, breaks) in [
+        for (n1, ordered, full, breaks) in [
             (None, Some(-69.0), Some(21.0), None),
             (Some(0.9), Some(-86.0), Some(21.0), Some(4.0)),
             (Some(0.5), Some(-69.0), Some(21.0), Some(71.0)),
         ] {
-            let (by_us, full_us, n1_us) = growth.order(n1, 0.95).unwrap();
-            assert_eq!((days(Some(by_us)), days(full_us), days(n1_us)), (order, full, breaks), "{n1:?}");
+            let (by_us, full_us, n1_us) = order(&growth(&utilisation), n1).unwrap();
+            assert_eq!((days(Some(by_us)), days(full_us), days(n1_us)), (ordered, full, breaks), "{n1:?}");
         }
-        load.utilisation.fill(0.3);
-        assert_eq!(Growth::of(&load, range, &TimeZone::UTC, &ReportSettings::default()).order(Some(0.6), 0.95), None);
+        assert_eq!(order(&growth(&vec![0.3; range.steps()]), Some(0.6)), None);
     }
 }

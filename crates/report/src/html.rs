@@ -74,6 +74,7 @@ pub fn page(answer: &Answer, zone: &TimeZone) -> String {
         }
         page.push_str("</div></section>");
     }
+    answer.matrices.iter().for_each(|matrix| page.push_str(&matrix.html()));
     answer.sections.iter().for_each(|section| table(&mut page, section, zone));
     if !answer.notes.is_empty() {
         page.push_str("<section><h2>To be known</h2><ul>");

@@ -18,6 +18,8 @@ pub(crate) struct Load {
     pub(crate) mean_bps: Vec<f64>,
     /// The same on the wire; of connections.
     pub(crate) wire_bps: Vec<f64>,
+    /// Load of its whole port on the wire, bit/s; of connections.
+    pub(crate) port_wire_bps: Vec<f64>,
     /// Load of the whole port on the wire over capacity.
     pub(crate) utilisation: Vec<f64>,
     /// Mean load by the interface counters; of ports.
@@ -163,7 +165,8 @@ pub(crate) fn of_links_and_ports(data: &mut Data) -> Result<(Loads, Loads), Repo
     })
 }
 
-const LINK_COLUMNS: Columns<4> = |load| [&mut load.mean_bps, &mut load.wire_bps, &mut load.utilisation, &mut load.coverage];
+const LINK_COLUMNS: Columns<5> =
+    |load| [&mut load.mean_bps, &mut load.wire_bps, &mut load.port_wire_bps, &mut load.utilisation, &mut load.coverage];
 const PORT_COLUMNS: Columns<2> = |load| [&mut load.mean_bps, &mut load.counter_bps];
 
 /// Loads of connections and other links.
@@ -184,7 +187,9 @@ fn of_links(data: &Data) -> Result<Loads, ReportError> {
                 let Some(step) = starts.get(row).and_then(|at| range.step_of(at)) else { continue };
                 let mean = means.get(row);
                 let wire = mean.zip(packets.get(row)).map(|(bps, packets)| bps + WIRE_BITS * packets);
-                let values = [mean, wire, utilisations.get(row), coverages.get(row)].map(|value| value.unwrap_or(f64::NAN));
+                let utilisation = utilisations.get(row);
+                let port_wire = utilisation.zip(capacities.get(row)).map(|(ratio, bps)| ratio * bps as f64);
+                let values = [mean, wire, port_wire, utilisation, coverages.get(row)].map(|value| value.unwrap_or(f64::NAN));
                 let Some(load) = loads.of(names.known(row), directions.get(row), step, values) else { continue };
                 load.variance += mean.and(errors.get(row)).map_or(0.0, |error| error * error);
                 load.samples += samples.get(row).unwrap_or(0);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use alert::{Bin, ExporterMinute, ExpressRoute, FailureOutcome, Load, Observed, Subject};
-use measure::judge::{Connection, Network};
+use measure::judge::{Connection, Network, Place, Port};
 use measure::{BinLoad, LinkSeries, Owner, PortSeries, Series};
 use model::tables::{ExporterRow, TrafficRow};
 use model::time::{SECOND_US, WINDOW_US, slot_start_us};
-use model::{Direction, Name, Publication, Role, Rows};
+use model::{Direction, Link, Name, Publication, Role, Rows};
 
 use super::history::{History, Of};
 
@@ -172,8 +172,7 @@ fn port_load(series: &PortSeries, links: &[&LinkSeries], history: &mut History) 
 
 /// What each connection's failure would come to now, in each direction.
 fn failures(series: &Series, links: &[Load], ports: &[Load]) -> Vec<FailureOutcome> {
-    let port_of: BTreeMap<&Name, &Name> =
-        series.links.iter().filter_map(|link| Some((&link.link.name, link.link.port.as_ref()?))).collect();
+    let known: BTreeMap<&Name, &Link> = series.links.iter().map(|link| (&link.link.name, &*link.link)).collect();
     let mut outcomes = Vec::new();
     for direction in Direction::ALL {
         let is_peering = |link: &&Load| {
@@ -182,40 +181,57 @@ fn failures(series: &Series, links: &[Load], ports: &[Load]) -> Vec<FailureOutco
                 && matches!(link.subject.role, Some(Role::Direct | Role::Exchange))
         };
         let links: Vec<&Load> = links.iter().filter(is_peering).collect();
-        let mut metros: Vec<&Name> = links.iter().filter_map(|link| link.subject.location.as_ref()).collect();
-        metros.sort_unstable();
-        metros.dedup();
-        let state = |link: &&Load| {
-            let port = link.subject.connection.as_ref().and_then(|name| port_of.get(name));
-            let is_its_port =
-                |load: &&Load| load.subject.direction == Some(direction) && load.subject.port.as_ref() == port.copied();
-            connection(link, ports.iter().find(is_its_port), &metros)
+        let state = |load: &&Load| {
+            let link = load.subject.connection.as_ref().and_then(|name| known.get(name)).copied();
+            let is_its_port = |port: &&Load| {
+                port.subject.direction == Some(direction)
+                    && port.subject.port.as_ref() == link.and_then(|link| link.port.as_ref())
+            };
+            connection(load, link, ports.iter().find(is_its_port))
         };
-        let states: Vec<(Connection, f64)> = links.iter().map(state).collect();
-        let network = Network { connections: states.iter().map(|(connection, _)| connection.clone()).collect() };
+        let states: Vec<(Connection, Port, f64)> = links.iter().map(state).collect();
+        let network = network(direction, states.iter().map(|(connection, port, _)| (connection.clone(), port.clone())));
         for (failed, link) in links.iter().enumerate() {
             let Some(outcome) = network.without(&[failed]) else { continue };
-            let Some(fullest) = outcome.survivors.first() else { continue };
-            let Some(survivor) = links[fullest.connection].subject.connection.clone() else { continue };
-            let standard_error = states[failed].1.hypot(states[fullest.connection].1);
-            let (subject, utilisation) = (link.subject.clone(), fullest.utilisation);
-            outcomes.push(FailureOutcome { subject, survivor, utilisation, standard_error });
+            let fullest = outcome.worst().and_then(|worst| Some((worst.connection, worst.utilisation?)));
+            let Some((fullest, utilisation)) = fullest else { continue };
+            let Some(survivor) = links[fullest].subject.connection.clone() else { continue };
+            let standard_error = states[failed].2.hypot(states[fullest].2);
+            outcomes.push(FailureOutcome { subject: link.subject.clone(), survivor, utilisation, standard_error });
         }
     }
     outcomes
 }
 
-/// A connection's means over the last minutes, and the error of its load over its capacity.
-fn connection(link: &Load, port: Option<&Load>, metros: &[&Name]) -> (Connection, f64) {
-    let capacity_bps = link.capacity_bps.unwrap_or(f64::NAN);
-    let (wire_bps, error_bps) = mean(&link.bins);
-    let connection = Connection {
-        group: link.subject.location.as_ref().and_then(|metro| metros.binary_search(&metro).ok()),
-        capacity_bps: link.capacity_bps,
-        wire_bps: vec![wire_bps],
-        utilisation: vec![port.map_or(f64::NAN, |port| mean(&port.bins).0) / capacity_bps],
+/// The connections of a direction as failures are judged on them; those of one port ride it together.
+fn network(direction: Direction, links: impl Iterator<Item = (Connection, Port)>) -> Network {
+    let (mut ports, mut places): (Vec<Port>, BTreeMap<Name, usize>) = (Vec::new(), BTreeMap::new());
+    let mut connections = Vec::new();
+    for (mut connection, port) in links {
+        let name = connection.place.port.as_ref().unwrap_or(&connection.place.connection).clone();
+        connection.port = *places.entry(name).or_insert(ports.len());
+        if connection.port == ports.len() {
+            ports.push(port);
+        }
+        connections.push(connection);
+    }
+    Network::new(direction, 1.0, ports, connections)
+}
+
+/// A connection's and its port's means over the last minutes, and the error of its load over its capacity.
+fn connection(load: &Load, link: Option<&Link>, port: Option<&Load>) -> (Connection, Port, f64) {
+    let (wire_bps, error_bps) = mean(&load.bins);
+    let exporters = link.map_or(&[][..], |link| &link.exporters);
+    let place = Place {
+        connection: load.subject.connection.clone().unwrap_or_else(|| Name::from("")),
+        port: link.and_then(|link| link.port.clone()),
+        routers: exporters.iter().map(|exporter| Name::from(exporter.to_string())).collect(),
+        metro: load.subject.location.clone(),
+        ..Place::default()
     };
-    (connection, error_bps / capacity_bps)
+    let connection = Connection { place, wire_bps: vec![wire_bps], ..Connection::default() };
+    let port = Port { capacity_bps: load.capacity_bps, wire_bps: vec![port.map_or(f64::NAN, |port| mean(&port.bins).0)] };
+    (connection, port, error_bps / load.capacity_bps.unwrap_or(f64::NAN))
 }
 
 /// The mean over the last bins that are known, and its standard error; not a number where too few are.

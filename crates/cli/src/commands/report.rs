@@ -18,7 +18,7 @@ use crate::output::{Format, Heading, write_rows};
 
 /// What the Parquet files say: loads, growth, what leaks, what cannot be trusted
 ///
-/// The range is the last 24 hours that there are (links, transit, policy: 30 days), unless --from, --to or --last
+/// The range is the last 24 hours that there are (links, resilience, transit, policy: 30 days), unless --from, --to or --last
 /// say otherwise. Tables show local time, CSV and JSON have UTC and every column.
 #[derive(Args)]
 pub(crate) struct Report {
@@ -27,9 +27,12 @@ pub(crate) struct Report {
     name: &'static report::Report,
     #[command(flatten)]
     scope: Scope,
-    /// Columns that rows are told apart by (traffic, customers), with commas between
+    /// Columns that rows are told apart by (traffic, customers), with commas between; `survivor`: who takes what (resilience)
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     by: Vec<String>,
+    /// What fails, all at once (resilience): connections, or a port, router, facility, exchange, metro, risk group
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    down: Vec<String>,
     /// `previous`: beside it the range of the same length before (traffic, customers). A file: Azure Monitor's export (azure), or
     /// the output of `az peering received-route list` (policy)
     #[arg(long, value_name = "previous|FILE")]
@@ -169,6 +172,7 @@ impl Report {
             self.compare.iter().partition(|compare| compare.as_os_str() == "previous");
         let options = Options {
             by: self.by.clone(),
+            down: self.down.clone(),
             filters: self.scope.filters()?,
             compares_previous: !previous.is_empty(),
             others: others.into_iter().cloned().collect(),

@@ -5,13 +5,21 @@
 mod agreement;
 mod bill;
 mod fail;
+mod failure;
+mod network;
 mod percentile;
+#[cfg(test)]
+mod predicted;
 mod settings;
+mod shares;
 mod trend;
 
 pub use agreement::{Agreement, agreement, correlation};
 pub use bill::{Bill, BillRule, Charged, bill};
-pub use fail::{Connection, Network, Outcome, Survivor};
+pub use fail::{Amount, Outcome, Survivor};
+pub use failure::{Failure, FailureKind, Place, failure_of, failures};
+pub use network::{Connection, Network, Port, PrefixLoad, Standing};
 pub use percentile::{median, percentile};
 pub use settings::ReportSettings;
+pub use shares::{Observed, ObservedShare, Origin, Share, Shares};
 pub use trend::{Crossing, Day, Trend, crossing, trend};

@@ -23,6 +23,7 @@ impl Inventory {
         builder.exporters(table);
         builder.ports();
         builder.links();
+        builder.risk_groups();
         builder.bind_interfaces();
         builder.next_hops();
         builder.sampling();

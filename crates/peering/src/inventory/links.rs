@@ -153,6 +153,36 @@ impl<'a> Builder<'a> {
         self.add_link("transit", &config.name, link, detail, true);
     }
 
+    /// Writes the risk groups to their connections and transit links.
+    pub(super) fn risk_groups(&mut self) {
+        let config = self.config;
+        let mut names: HashSet<&str> = HashSet::new();
+        for group in &config.risk_group {
+            self.check_name("risk_group", &group.name);
+            if !names.insert(&group.name) {
+                self.error(format!("[[risk_group]] \"{}\" is there twice; give each its own name", group.name));
+            }
+            if group.connections.is_empty() {
+                self.error(format!("[[risk_group]] \"{}\" has no connections; list those that fail together", group.name));
+            }
+            for connection in &group.connections {
+                let link = self.inventory.directory.links.iter().position(|link| *link.name == **connection);
+                let detail = link.and_then(|link| self.inventory.details.get_mut(link)).filter(|detail| detail.is_named);
+                match detail {
+                    Some(detail) => detail.risk_groups.push(name(&group.name)),
+                    None => self.error(format!(
+                        "[[risk_group]] \"{}\": \"{connection}\" is neither a connection nor a transit link; add it or correct it",
+                        group.name
+                    )),
+                }
+            }
+        }
+        for detail in &mut self.inventory.details {
+            detail.risk_groups.sort();
+            detail.risk_groups.dedup();
+        }
+    }
+
     /// A link for the rest of a port: what is Microsoft's and no connection's.
     pub(super) fn rest_link(&mut self, text: String, role: Role, port: u32) -> u32 {
         if let Some(index) = self.inventory.directory.links.iter().position(|link| *link.name == *text) {

@@ -107,6 +107,7 @@ pub(crate) struct LinkDetail {
     pub(crate) addresses: Vec<Address>,
     pub(crate) macs: Vec<Mac>,
     pub(crate) vlan: Option<u16>,
+    pub(crate) risk_groups: Vec<Name>,
     /// Index of its port, or [`NONE`].
     pub(crate) port: u32,
     /// Index of the plan of the exporter that holds its port, or [`NONE`].

@@ -49,6 +49,7 @@ impl Inventory {
             commit_mbps: detail.bill.commit_mbps,
             charged: detail.bill.charged.clone(),
             billing_time_zone: detail.bill.time_zone.clone(),
+            risk_groups: Some(detail.risk_groups.clone()),
         }
     }
 

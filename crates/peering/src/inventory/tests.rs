@@ -203,3 +203,24 @@ fn changes_are_rows_with_an_end_and_rows_with_a_beginning() {
     let shown: Vec<_> = changes.iter().map(|row| (&*row.connection, row.valid_to.map(|end| end.0))).collect();
     assert_eq!(shown, [("fra/FRA-1", Some(2)), ("p", Some(2)), ("a", None)]);
 }
+
+#[test]
+fn risk_groups_are_written_to_their_connections() {
+    let config = format!(
+        "{PORT}[[connection]]\nname = \"a\"\nazure = \"c1\"\nport = \"p\"\n\
+         [[risk_group]]\nname = \"power\"\nconnections = [\"a\"]\n\
+         [[risk_group]]\nname = \"duct\"\nconnections = [\"a\", \"fra/c2\"]\n"
+    );
+    let rows = build(&config, &[]).unwrap().connection_rows(0);
+    let groups: Vec<Option<Vec<Name>>> = rows.into_iter().map(|row| row.risk_groups).collect();
+    assert_eq!(groups, [Some(vec![name("duct"), name("power")]), Some(vec![name("duct")])]);
+    for (wrong, expected) in [
+        ("name = \"duct\"\nconnections = [\"fra/c2\", \"b\"]", "\"b\" is neither a connection nor a transit link"),
+        ("name = \"duct\"\nconnections = []", "has no connections"),
+        ("name = \"\"\nconnections = [\"fra/c2\"]", "give it a plain name"),
+        ("name = \"d\"\nconnections = [\"fra/c2\"]\n[[risk_group]]\nname = \"d\"\nconnections = [\"fra/c2\"]", "is there twice"),
+    ] {
+        let errors = build(&format!("[[risk_group]]\n{wrong}\n"), &[]).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].contains(expected), "{errors:?}");
+    }
+}

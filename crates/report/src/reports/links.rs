@@ -1,17 +1,18 @@
 //! `links`: what each connection carried, how fast it grows, and what its failure would do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use measure::judge::{Connection, Network, Outcome, agreement};
+use measure::judge::{Failure, agreement};
 use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
 use super::selection::Selection;
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
-use crate::connections::{Edge, is_active, is_peering};
-use crate::growth::{self, Growth};
+use crate::connections::{Edge, is_peering};
+use crate::growth::{self, Breaks, Growth};
 use crate::loads::{Load, Loads, mean, of_links_and_ports};
+use crate::networks::{Networks, Outcomes};
 use crate::{Data, Range, ReportError};
 
 /// The report.
@@ -52,9 +53,6 @@ const COLUMNS: &[Column] = &[
     Column::detail("n1_leaves_location", Unit::Flag),
 ];
 
-/// What the failure of a connection would come to, and the name of the fullest survivor.
-pub(super) type Failures = BTreeMap<Name, (Outcome, Name)>;
-
 /// What reports on connections start from.
 pub(super) struct Links {
     pub(super) edge: Edge,
@@ -92,45 +90,9 @@ impl Links {
         self.told().filter(|row| is_peering(row)).collect()
     }
 
-    /// The names of active peering connections with a capacity, and the network that they are in one direction.
-    pub(super) fn network(&self, direction: Direction) -> (Vec<Name>, Network) {
-        let mut groups: BTreeMap<Name, usize> = BTreeMap::new();
-        let mut names = Vec::new();
-        let mut connections = Vec::new();
-        for row in self.edge.iter().filter(|row| is_peering(row) && is_active(row)) {
-            let Some(load) = self.loads.get(&row.connection, direction) else { continue };
-            let next = groups.len();
-            let group = row.location.clone().map(|location| *groups.entry(location).or_insert(next));
-            names.push(row.connection.clone());
-            connections.push(Connection {
-                group,
-                capacity_bps: load.capacity_bps.or(row.capacity_bps).map(|bps| bps as f64),
-                wire_bps: load.wire_bps.clone(),
-                utilisation: load.utilisation.clone(),
-            });
-        }
-        (names, Network { connections })
-    }
-
-    /// What the failure of each connection would come to, in one direction.
-    fn failures(&self, direction: Direction) -> Failures {
-        let (names, network) = self.network(direction);
-        let one = |(place, name): (usize, &Name)| {
-            let outcome = network.without(&[place])?;
-            let fullest = names.get(outcome.survivors.first()?.connection)?.clone();
-            Some((name.clone(), (outcome, fullest)))
-        };
-        names.iter().enumerate().filter_map(one).collect()
-    }
-
-    /// The failures in both directions, in the order of [`Direction::ALL`].
-    pub(super) fn failures_both(&self) -> [Failures; 2] {
-        std::thread::scope(|scope| {
-            let [to, from] = Direction::ALL;
-            let to = scope.spawn(move || self.failures(to));
-            let from = self.failures(from);
-            [to.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), from]
-        })
+    /// The network's edge as failures are judged on it.
+    pub(super) fn networks(&self, data: &Data, options: &Options) -> Result<Networks, ReportError> {
+        Networks::read(data, &self.edge, &self.loads, options)
     }
 
     /// What the ports of a link carried by the counters, bit/s, and the ratio of flows to counters.
@@ -170,14 +132,15 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     let columns: Vec<Column> =
         COLUMNS.iter().chain(&growth::COLUMNS).chain(before.iter().flat_map(|_| &PREVIOUS)).copied().collect();
     let range = data.range();
-    let failures = links.failures_both();
+    let networks = links.networks(data, options)?;
+    let failures = networks.by_connection();
     let is_told = |(name, direction): &(Name, Direction)| links.is_told(name) && links.is_direction_told(*direction);
     let ways: Vec<(&(Name, Direction), &Load)> = links.loads.by_way.iter().filter(|(way, _)| is_told(way)).collect();
     let rows = |ways: &[(&(Name, Direction), &Load)]| -> Vec<(Vec<Cell>, Option<Order>)> {
         let one = |(way, load): &(&(Name, Direction), &Load)| {
             let (name, direction) = way;
-            let (mut cells, order) =
-                row(&links, (name, *direction), load, failures[*direction as usize].get(name), range, options);
+            let n1 = N1::of(&networks, failures.get(name), *direction, range, options);
+            let (mut cells, order) = row(&links, (name, *direction), load, &n1, range, options);
             cells.extend(
                 before.iter().flat_map(|before| compared(load, before.as_ref().and_then(|before| before.by_way.get(way)))),
             );
@@ -198,6 +161,7 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     }
     answer.verdict = orders_told(orders.into_iter().flatten().collect(), options);
     answer.is_alarming = !answer.verdict.is_empty();
+    answer.notes.extend(networks.notes);
     answer.sections.push(Section { rows, ..Section::new("Loads by connection and direction", &columns) });
     Ok(answer)
 }
@@ -242,11 +206,45 @@ fn orders_told(mut orders: Vec<Order>, options: &Options) -> Vec<String> {
     super::first_of(orders.iter().map(one).collect(), "connections to order for")
 }
 
+/// What the failure of a connection comes to in a direction.
+#[derive(Default)]
+struct N1 {
+    utilisation: Option<f64>,
+    survivor: Option<Name>,
+    at_us: Option<i64>,
+    leaves_location: Option<bool>,
+    breaks: Breaks,
+}
+
+impl N1 {
+    fn of(
+        networks: &Networks,
+        failure: Option<&(Failure, Outcomes)>,
+        direction: Direction,
+        range: Range,
+        options: &Options,
+    ) -> N1 {
+        let Some((failure, outcome)) =
+            failure.and_then(|(failure, outcomes)| Some((failure, outcomes[direction as usize].as_ref()?)))
+        else {
+            return N1::default();
+        };
+        let worst = outcome.worst();
+        N1 {
+            utilisation: worst.and_then(|worst| worst.utilisation),
+            survivor: worst.and_then(|worst| networks.get(direction).name(worst.connection).cloned()),
+            at_us: worst.and_then(|worst| Some(range.start_of(worst.load?.step))),
+            leaves_location: outcome.leaves_metro.map(|leaves| leaves.most_bps > 0.0),
+            breaks: networks.breaks(&failure.failed, direction, outcome, range, options),
+        }
+    }
+}
+
 fn row(
     links: &Links,
     (name, direction): (&Name, Direction),
     load: &Load,
-    failure: Option<&(Outcome, Name)>,
+    n1: &N1,
     range: Range,
     options: &Options,
 ) -> (Vec<Cell>, Option<Order>) {
@@ -256,7 +254,6 @@ fn row(
     let peak = load.utilisation_peak();
     let capacity = load.capacity_bps.or(known.and_then(|row| row.capacity_bps)).map(|bps| bps as f64);
     let headroom = capacity.zip(peak).map(|(capacity, (peak, _))| capacity * (1.0 - peak));
-    let worst = failure.and_then(|(outcome, survivor)| outcome.survivors.first().map(|worst| (worst, survivor)));
     let mut cells: Vec<Cell> = vec![
         name.into(),
         known.and_then(|row| row.peering.as_ref()).into(),
@@ -279,16 +276,14 @@ fn row(
         load.bytes_unknown_rate.into(),
         load.coverage().into(),
         (load.known() as f64 / range.steps().max(1) as f64).into(),
-        worst.map(|(worst, _)| worst.utilisation).into(),
-        worst.map(|(_, survivor)| survivor).into(),
-        Cell::time(worst.map(|(worst, _)| at(worst.step))),
-        failure.map(|(outcome, _)| outcome.leaves_group()).into(),
+        n1.utilisation.into(),
+        n1.survivor.as_ref().into(),
+        Cell::time(n1.at_us),
+        n1.leaves_location.into(),
     ];
-    let growth = Growth::of(load, range, &options.zone, &options.settings);
-    let full = options.settings.full_percent as f64 / 100.0;
-    let n1 = worst.map(|(worst, _)| worst.utilisation);
-    cells.extend(growth.cells(n1, full));
-    let order = known.is_some_and(is_peering).then(|| growth.order(n1, full)).flatten();
+    let growth = Growth::of(&load.utilisation, range, &options.zone, &options.settings);
+    cells.extend(growth.cells(n1.breaks));
+    let order = known.is_some_and(is_peering).then(|| growth.order(n1.breaks)).flatten();
     let order = order.map(|(by_us, full_us, n1_us)| Order { name: name.clone(), direction, by_us, full_us, n1_us });
     (cells, order)
 }

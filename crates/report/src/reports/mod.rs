@@ -6,6 +6,7 @@ mod exporters;
 mod links;
 mod overview;
 mod policy;
+mod resilience;
 mod selection;
 mod tally;
 mod traffic;
@@ -53,6 +54,8 @@ pub enum Compares {
 pub struct Options {
     /// Columns that rows are told apart by; empty: the report's own.
     pub by: Vec<String>,
+    /// What fails, all at once (resilience); empty: each thing in turn.
+    pub down: Vec<String>,
     /// Rows that are looked at.
     pub filters: Vec<Filter>,
     /// Beside it the range of the same length before.
@@ -76,6 +79,7 @@ impl Report {
         links::REPORT,
         traffic::REPORT,
         customers::REPORT,
+        resilience::REPORT,
         transit::REPORT,
         policy::REPORT,
         azure::REPORT,
@@ -110,6 +114,9 @@ impl Report {
         if !options.by.is_empty() && !self.takes_by {
             return refused("--by", names(|report| report.takes_by));
         }
+        if !options.down.is_empty() && self.name != resilience::REPORT.name {
+            return refused("--down", resilience::REPORT.name.to_owned());
+        }
         if options.compares_previous && self.compares != Compares::Previous {
             return refused("--compare previous", names(|report| report.compares == Compares::Previous));
         }
@@ -142,6 +149,7 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("ports", include_str!("../sql/ports.sql")),
     ("traffic", include_str!("../sql/traffic.sql")),
     ("prefixes", include_str!("../sql/prefixes.sql")),
+    ("split", include_str!("../sql/split.sql")),
     ("exporters", include_str!("../sql/exporters.sql")),
     ("origins", include_str!("../sql/origins.sql")),
     ("transit", include_str!("../sql/transit.sql")),

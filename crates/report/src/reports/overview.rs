@@ -6,7 +6,7 @@ use model::tables::ConnectionRow;
 use model::{Direction, Name};
 
 use super::exporters::{self, Health};
-use super::links::{Failures, Links, in_two};
+use super::links::{Links, in_two};
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
@@ -82,13 +82,20 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     for health in exporters::read(data)? {
         healths.entry(health.exporter.clone()).or_default().push(health);
     }
-    let failures = links.failures_both();
+    let networks = links.networks(data, options)?;
+    let n1: BTreeMap<Name, (f64, Name)> = networks
+        .by_connection()
+        .into_iter()
+        .filter_map(|(name, (_, outcomes))| Some((name, networks.fullest(&outcomes)?)))
+        .collect();
     let has_load = |row: &ConnectionRow| Direction::ALL.into_iter().any(|way| links.loads.get(&row.connection, way).is_some());
     let rows: Vec<&ConnectionRow> = links.told().filter(|row| is_peering(row) || has_load(row)).collect();
-    let mut lines = in_two(&rows, |rows| rows.iter().map(|row| line(&links, row, &failures, &healths)).collect());
+    let mut lines =
+        in_two(&rows, |rows| rows.iter().map(|row| line(&links, row, n1.get(&row.connection).cloned(), &healths)).collect());
     lines.sort_by(|a, b| b.peak.map_or(-1.0, |peak| peak.0).total_cmp(&a.peak.map_or(-1.0, |peak| peak.0)));
     let mut answer = Answer::new("overview", data.range());
     (answer.verdict, answer.is_alarming) = verdict(&lines, &links, &options.settings);
+    answer.notes.extend(networks.notes);
     if options.is_page {
         answer.facts = facts(&lines, &links);
         answer.charts = charts(&lines, &links, options);
@@ -177,16 +184,8 @@ fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<
     Ok((sections, notes))
 }
 
-fn line<'a>(
-    links: &Links,
-    row: &'a ConnectionRow,
-    failures: &[Failures; 2],
-    healths: &BTreeMap<String, Vec<Health>>,
-) -> Line<'a> {
+fn line<'a>(links: &Links, row: &'a ConnectionRow, n1: Option<(f64, Name)>, healths: &BTreeMap<String, Vec<Health>>) -> Line<'a> {
     let loads = Direction::ALL.map(|direction| links.loads.get(&row.connection, direction));
-    let worst = failures.iter().filter_map(|failures| failures.get(&row.connection));
-    let n1 = worst.filter_map(|(outcome, survivor)| Some((outcome.survivors.first()?.utilisation, survivor.clone())));
-    let n1 = n1.max_by(|(a, _), (b, _)| a.total_cmp(b));
     let peaks = loads.iter().flatten().filter_map(|load| load.utilisation_peak());
     let capacity = loads.iter().flatten().find_map(|load| load.capacity_bps).or(row.capacity_bps);
     let ratios = Direction::ALL.map(|direction| links.counters(&row.connection, direction).1);

@@ -4,6 +4,7 @@ mod routes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use measure::judge::Outcome;
 use model::Direction;
 use model::tables::ConnectionRow;
 
@@ -12,6 +13,7 @@ use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::is_active;
 use crate::loads::Load;
+use crate::networks::Networks;
 use crate::{Data, ReportError, ReportSettings};
 
 /// The report.
@@ -99,7 +101,7 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
         findings.extend(exchange_port(&links, row));
     }
     findings.extend(of_peerings(&links, &peerings, &options.settings));
-    findings.extend(failover(&links, options));
+    findings.extend(failover(&links, &links.networks(data, options)?, options));
     if !options.others.is_empty() {
         findings.extend(routes::check(&options.others, &peerings)?);
     }
@@ -258,22 +260,23 @@ fn router(tracking_id: &str) -> Option<&str> {
 }
 
 /// Whether what a connection carries stays in its metro if it fails, and is held there.
-fn failover(links: &Links, options: &Options) -> Vec<Finding> {
+fn failover(links: &Links, networks: &Networks, options: &Options) -> Vec<Finding> {
     let full = options.settings.full_percent as f64 / 100.0;
     let (rule, asked) = ("local failover", format!("the metro holds it at up to {:.0} %", full * 100.0));
-    let failures = links.failures_both();
+    let failures = networks.by_connection();
     let active = links.peerings().into_iter().filter(|row| is_active(row));
     let one = |row: &ConnectionRow| {
-        let outcomes: Vec<_> = failures.iter().filter_map(|failures| failures.get(&row.connection)).collect();
         if row.location.is_none() {
             return Finding::cannot_know(rule, &row.connection, &asked, "its location is not known");
         }
-        if let Some((_, survivor)) = outcomes.iter().find(|(outcome, _)| outcome.leaves_group()) {
-            let figure = format!("nothing else is in its metro; {survivor} elsewhere would take most");
+        let outcomes = failures.get(&row.connection).map(|(_, outcomes)| outcomes);
+        let leaves = |outcome: &Outcome| outcome.leaves_metro.map_or(0.0, |leaves| leaves.most_bps) + outcome.to_transit.most_bps;
+        let leaving = outcomes.iter().flat_map(|outcomes| outcomes.iter().flatten()).map(leaves).fold(0.0, f64::max);
+        if leaving > 0.0 {
+            let figure = format!("up to {:.0} Mbit/s leave the metro or go to transit", leaving / 1e6);
             return Finding::of(rule, &row.connection, asked.clone(), Some(()), |()| (false, figure));
         }
-        let worst = outcomes.iter().filter_map(|(outcome, survivor)| Some((outcome.survivors.first()?.utilisation, survivor)));
-        let worst = worst.max_by(|(a, _), (b, _)| a.total_cmp(b));
+        let worst = outcomes.and_then(|outcomes| networks.fullest(outcomes));
         Finding::of(rule, &row.connection, asked.clone(), worst, |(ratio, survivor)| {
             (ratio <= full, format!("{survivor} at {:.0} %", ratio * 100.0))
         })
