@@ -2,8 +2,7 @@
 
 use model::{Direction, Name};
 
-use super::shares::Observed;
-use super::{Place, percentile};
+use super::{Observed, Place, percentile};
 
 /// What has a speed and can fill.
 #[derive(Clone, Debug, Default)]
@@ -84,15 +83,10 @@ impl Network {
     /// `full` is the load over capacity from which a port does not hold. Connections whose port is not in the list
     /// have an unknown one; what names a connection that is not there is passed over.
     pub fn new(direction: Direction, full: f64, ports: Vec<Port>, connections: Vec<Connection>) -> Network {
-        let mean = |connection: &Connection| {
-            let known = connection.wire_bps.iter().filter(|bps| !bps.is_nan());
-            let (sum, count) = known.fold((0.0, 0_usize), |(sum, count), bps| (sum + bps, count + 1));
-            if count == 0 { 0.0 } else { sum / count as f64 }
-        };
         Network {
             direction,
             full,
-            mean_bps: connections.iter().map(mean).collect(),
+            mean_bps: means(&connections),
             carried: vec![Vec::new(); connections.len()],
             carriers: Vec::new(),
             ports,
@@ -151,6 +145,16 @@ impl Network {
         let series = self.connections.iter().map(|connection| &connection.wire_bps);
         series.chain(self.ports.iter().map(|port| &port.wire_bps)).map(Vec::len).max().unwrap_or(0)
     }
+}
+
+/// Mean load of each connection over the steps in which it is known, bit/s; 0 where it never is.
+pub(super) fn means(connections: &[Connection]) -> Vec<f64> {
+    let mean = |connection: &Connection| {
+        let known = connection.wire_bps.iter().filter(|bps| !bps.is_nan());
+        let (sum, count) = known.fold((0.0, 0_usize), |(sum, count), bps| (sum + bps, count + 1));
+        if count == 0 { 0.0 } else { sum / count as f64 }
+    };
+    connections.iter().map(mean).collect()
 }
 
 /// The largest value that is known, and its step.

@@ -2,7 +2,7 @@
 
 use model::Direction;
 
-use super::{Connection, Network, Standing};
+use super::{Connection, Network, Observed, ObservedShare, Standing};
 
 /// Where a share comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,30 +31,6 @@ impl Origin {
             Origin::Capacity => "capacity",
         }
     }
-}
-
-/// A share that a connection took in an earlier failover.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ObservedShare {
-    /// Place of the connection or transit link that took it.
-    pub to: usize,
-    /// Share of what was lost.
-    pub share: f64,
-    /// Its standard error.
-    pub error: f64,
-}
-
-/// An earlier failover, in one direction: what was seen to go where. What is missing of 1 was not found again.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
-    /// Place of the connection that failed.
-    pub failed: usize,
-    /// Places of others that were down at the same time, in order.
-    pub also_down: Vec<usize>,
-    /// When it began, µs since 1970.
-    pub at_us: i64,
-    /// Who took how much.
-    pub shares: Vec<ObservedShare>,
 }
 
 /// A share that a survivor takes of what one failed connection carried.
