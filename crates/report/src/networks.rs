@@ -61,8 +61,16 @@ impl Networks {
     }
 
     fn places(&self) -> Vec<(&Place, bool)> {
-        let is_peering = |connection: &Connection| matches!(connection.standing, Standing::Active | Standing::Inactive);
-        self.connections().iter().map(|connection| (&connection.place, is_peering(connection))).collect()
+        let connections = self.connections();
+        // Where telemetry tells no sessions apart, the rest of their port stands for them.
+        let rides_alone =
+            |rest: &Connection| !connections.iter().any(|other| other.port == rest.port && other.standing == Standing::Active);
+        let is_peering = |connection: &Connection| match connection.standing {
+            Standing::Active => true,
+            Standing::Rest => rides_alone(connection),
+            Standing::Transit | Standing::Inactive => false,
+        };
+        connections.iter().map(|connection| (&connection.place, is_peering(connection))).collect()
     }
 
     /// Everything that may fail.
