@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use alert::AlertSettings;
 use clap::Args;
-use decode::{DecodeSettings, SamplingRule};
+use decode::{DecodeSettings, LatencyElements, SamplingRule};
 use measure::MeasureSettings;
 use measure::judge::ReportSettings;
 use model::Prefix;
-use peering::{ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, TransitConfig};
+use peering::{
+    ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, TapConfig, TransitConfig,
+};
 use receive::ReceiverSettings;
 use serde::Deserialize;
 use store::{Store, StoreSettings};
@@ -18,9 +20,11 @@ use crate::alerts::AlertPlan;
 use crate::allowed::Allowed;
 use crate::counter_sources::{self, CounterSource, CountersConfig};
 use crate::failure::{Failure, read_text};
+use crate::latency_elements::LatencyElementConfig;
 use crate::lists::ListArguments;
 use crate::pipeline::Shared;
 use crate::places;
+use crate::probe_sources::{self, ProbeConfig, ProbeSource};
 
 /// Where the configuration is, and lists beside it.
 #[derive(Args, Clone, Debug, Default)]
@@ -46,6 +50,7 @@ struct ConfigurationFile {
     port: Vec<PortConfig>,
     connection: Vec<ConnectionConfig>,
     transit: Vec<TransitConfig>,
+    tap: Vec<TapConfig>,
     lists: ListArguments,
     inventory: InventoryFiles,
     allow: AllowConfig,
@@ -60,6 +65,8 @@ struct ConfigurationFile {
     #[cfg(not(feature = "web"))]
     #[serde(rename = "web")]
     _web: serde::de::IgnoredAny,
+    probe: Vec<ProbeConfig>,
+    latency_element: Vec<LatencyElementConfig>,
 }
 
 /// Who may send.
@@ -92,6 +99,8 @@ pub(crate) struct Configured {
     /// How the page is served.
     #[cfg(feature = "web")]
     pub(crate) page: crate::page::PageSettings,
+    /// Where latency of active probes is had from.
+    pub(crate) probes: Vec<ProbeSource>,
 }
 
 impl Configured {
@@ -115,11 +124,13 @@ impl Configured {
             port: file.port,
             connection: file.connection,
             transit: file.transit,
+            tap: file.tap,
         };
         let inventory = Inventory::build(&edge, &peerings, &interfaces).unwrap_or_else(|wrong| {
             errors.extend(wrong);
             Inventory::default()
         });
+        let probes = probe_sources::check(&file.probe, &folder, &inventory, &mut errors);
         if !errors.is_empty() {
             let name = arguments.config.as_deref().unwrap_or(Path::new("")).display();
             let placed = |error: &String| match places::locate(&text, error) {
@@ -133,6 +144,7 @@ impl Configured {
             allowed: Arc::new(Allowed::of(&file.allow.sources)),
             decode: file.decode,
             sampling_rules: sampling_rules(&inventory),
+            latency_elements: Arc::new(LatencyElements::new(file.latency_element.iter().map(Into::into).collect())),
             table: Arc::new(attribute::Table::build(&sources)),
             inventory: Arc::new(inventory),
             measure: file.measure,
@@ -143,6 +155,7 @@ impl Configured {
             receive: file.receive,
             store: file.store,
             counters,
+            probes,
             alerts,
             #[cfg(feature = "web")]
             page,

@@ -35,6 +35,8 @@ pub struct PeeringConfig {
     pub connection: Vec<ConnectionConfig>,
     /// `[[transit]]`: bought transit, which carries what leaks around the peerings.
     pub transit: Vec<TransitConfig>,
+    /// `[[tap]]`: which connections mirrored packets belong to.
+    pub tap: Vec<TapConfig>,
 }
 
 /// An interface by its index or by its name (`101` or `"ae10.0"`).
@@ -217,6 +219,23 @@ pub struct TransitConfig {
     /// Time zone of the months of the bill, such as `Europe/Berlin`; UTC if left out.
     #[serde(default)]
     pub time_zone: Option<String>,
+}
+
+/// Which connection mirrored packets belong to; what is left out fits all.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TapConfig {
+    /// The connection.
+    pub connection: String,
+    /// Interface of the mirror port, or name of the capture without its ending.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// VLAN of the mirrored frames.
+    #[serde(default)]
+    pub vlan: Option<u16>,
+    /// Ethernet addresses of Microsoft's router, as source or destination of the mirrored frames.
+    #[serde(default)]
+    pub macs: Vec<Mac>,
 }
 
 /// Which direction of a transit port is billed.

@@ -3,6 +3,7 @@
 mod azure;
 mod customers;
 mod exporters;
+mod latency;
 mod links;
 mod overview;
 mod policy;
@@ -76,6 +77,7 @@ impl Report {
         links::REPORT,
         traffic::REPORT,
         customers::REPORT,
+        latency::REPORT,
         transit::REPORT,
         policy::REPORT,
         azure::REPORT,
@@ -142,6 +144,8 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("ports", include_str!("../sql/ports.sql")),
     ("traffic", include_str!("../sql/traffic.sql")),
     ("prefixes", include_str!("../sql/prefixes.sql")),
+    ("latency", include_str!("../sql/latency.sql")),
+    ("latency_buckets", include_str!("../sql/latency_buckets.sql")),
     ("exporters", include_str!("../sql/exporters.sql")),
     ("origins", include_str!("../sql/origins.sql")),
     ("transit", include_str!("../sql/transit.sql")),
