@@ -8,6 +8,7 @@ mod floods;
 mod flows;
 mod package;
 mod page;
+mod latency;
 mod pages;
 mod readers;
 mod reports;

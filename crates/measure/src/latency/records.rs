@@ -104,14 +104,26 @@ impl RecordLatency {
         if record.tcp_flags & flags::SYN == 0 {
             return Sight::absent(Absence::NoHandshake);
         }
-        if !has_own_clock(record) {
+        let clock = Clock::of(record);
+        if clock == Clock::Coarse {
             return Sight::absent(Absence::CoarseClock);
         }
-        self.paired(record, attribution, placement, names)
+        self.paired(record, clock, attribution, placement, names)
     }
 
-    fn paired(&mut self, record: &Record, attribution: &Attribution, placement: &Placement, names: &TagNames) -> Sight {
-        let unpaired = if record.sampling.is_known() { Absence::Unidirectional } else { Absence::UnknownRate };
+    fn paired(
+        &mut self,
+        record: &Record,
+        clock: Clock,
+        attribution: &Attribution,
+        placement: &Placement,
+        names: &TagNames,
+    ) -> Sight {
+        let unpaired = match clock {
+            Clock::Own if record.sampling.is_known() => Absence::Unidirectional,
+            Clock::Own => Absence::UnknownRate,
+            Clock::Refused | Clock::Coarse => Absence::CoarseClock,
+        };
         let sender = sender(placement);
         let key = key(record, sender);
         let first = match self.firsts.get(&key, record.end_us) {
@@ -127,6 +139,9 @@ impl RecordLatency {
         let took_us = record.start_us.abs_diff(first.start_us);
         if took_us == 0 && !self.with_own_starts.contains(&exporter) {
             return Sight::absent(Absence::SharedStart);
+        }
+        if clock != Clock::Own {
+            return Sight::absent(unpaired);
         }
         self.with_own_starts.insert(exporter);
         if !record.sampling.is_known() || took_us > ANSWER_US_MAX {
@@ -193,9 +208,25 @@ impl RecordLatency {
     }
 }
 
-/// Whether a record's times are the exporter's own, to the millisecond or better.
-fn has_own_clock(record: &Record) -> bool {
-    matches!(record.time_source, TimeSource::Milliseconds | TimeSource::Ntp | TimeSource::DeltaMicroseconds | TimeSource::Uptime)
+/// Whose times a record has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// The exporter's own, to the millisecond or better.
+    Own,
+    /// The exporter's, moved to the time of reception: they still show whether two starts are the same.
+    Refused,
+    /// Coarser, or not the exporter's.
+    Coarse,
+}
+
+impl Clock {
+    fn of(record: &Record) -> Clock {
+        match record.time_source {
+            TimeSource::Milliseconds | TimeSource::Ntp | TimeSource::DeltaMicroseconds | TimeSource::Uptime => Clock::Own,
+            TimeSource::Received if record.start_us < record.end_us => Clock::Refused,
+            _ => Clock::Coarse,
+        }
+    }
 }
 
 /// Whose packets the record is of, on the link that it was placed on.

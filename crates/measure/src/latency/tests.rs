@@ -291,7 +291,7 @@ fn recorded(records: &[(Record, Attribution, Direction)]) -> Vec<String> {
 
 #[test]
 fn starts_of_two_records_tell_only_where_they_can() {
-    use TimeSource::{Milliseconds, Seconds, Uptime};
+    use TimeSource::{Milliseconds, Received, Seconds, Uptime};
     let absent = |reason: &str| vec![format!("fra-1 - flow_pairs edge_to_microsoft customer {reason}")];
     let pair = |one_in, times| vec![record(C, 0, one_in, times), record(M, 12_000, one_in, times)];
     let customers = "fra-1 westeurope flow_pairs edge_to_microsoft customer 1x12000";
@@ -304,6 +304,9 @@ fn starts_of_two_records_tell_only_where_they_can() {
     assert_eq!(recorded(&pair(0, Milliseconds)), absent("unknown_rate"));
     assert_eq!(recorded(&pair(1, Seconds)), absent("coarse_clock"));
     assert_eq!(recorded(&[record(C, 5, 1, Uptime), record(M, 5, 1, Uptime)]), absent("shared_start"));
+    // A clock that is refused still shows that starts are shared, and nothing else.
+    assert_eq!(recorded(&[record(C, 5, 1, Received), record(M, 5, 1, Received)]), absent("shared_start"));
+    assert_eq!(recorded(&pair(1, Received)), absent("coarse_clock"));
     assert_eq!(recorded(&[record(C, 0, 1, Uptime)]), absent("unidirectional"));
     // A SYN that was sent again after a second.
     assert_eq!(recorded(&[record(C, 0, 1, Uptime), record(M, 1_012_000, 1, Uptime)]), absent("unidirectional"));
@@ -312,6 +315,48 @@ fn starts_of_two_records_tell_only_where_they_can() {
     assert_eq!(recorded(&[without_syn.clone()]), absent("no_handshake"));
     without_syn.0.protocol = 17;
     assert_eq!(recorded(&[without_syn]), absent("no_tcp"));
+}
+
+#[test]
+fn what_exporters_tell_is_of_the_ends_that_their_record_has() {
+    use model::latency::{Derivation, Path, RecordLatency as Told};
+    let told = |record, path, derivation, samples, sum_us| Told {
+        record,
+        enterprise: 35_632,
+        element: 123,
+        path,
+        derivation,
+        samples,
+        sum_us,
+        min_us: None,
+        max_us: None,
+    };
+    let check = |sender, path, derivation, samples, sum_us, expected: &str| {
+        let mut latency = RecordLatency::new(&MeasureSettings::default());
+        let (record, attribution, direction) = record(sender, 0, 1_000, TimeSource::Uptime);
+        let batch =
+            Batch { records: vec![record], latencies: vec![told(0, path, derivation, samples, sum_us)], ..Batch::default() };
+        let placement = Placement {
+            record: 0,
+            link: 1,
+            port: Placement::NOWHERE,
+            direction,
+            view: View::OwnPort,
+            matched_by: MatchedBy::Interface,
+            is_through: false,
+        };
+        latency.add(&batch, &[attribution], &Placements { records: vec![placement], ..Placements::default() }, &names());
+        let rows = rows(latency.take());
+        let row = rows.iter().find(|row| &*row.method == "exporter").unwrap();
+        assert_eq!(shown(row), format!("ams-1 westeurope exporter {expected}"));
+        assert_eq!((row.element.as_deref(), row.derivation.as_deref()), (Some("35632.123"), Some(derivation.name())));
+        assert_eq!(row.hdr.is_some() && row.p99_us.is_some(), derivation != Derivation::MeanOfSum);
+    };
+    check(C, Path::Client, Derivation::HalfDoubled, 1, 4_000, "edge_to_client customer 1x4000");
+    check(C, Path::Server, Derivation::AsMeasured, 1, 9_000, "edge_to_microsoft customer 1x9000");
+    check(M, Path::Client, Derivation::AsMeasured, 1, 9_000, "edge_to_microsoft microsoft 1x9000");
+    check(C, Path::Whole, Derivation::MeanOfSum, 3, 30_000, "round_trip customer 3x10000");
+    check(M, Path::OneWay, Derivation::MeanOfSum, 10, 500, "one_way - 10x50");
 }
 
 #[test]

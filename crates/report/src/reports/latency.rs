@@ -114,7 +114,7 @@ fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
     data.filter("latency", &options.filters)?;
     let (sums, absences) = read(data)?;
     if sums.is_empty() && absences.is_empty() && !options.filters.is_empty() {
-        return Err(ReportError::Usage("no row of the table latency fits --where in this range".to_owned()));
+        return Err(ReportError::NoData("no row of the table latency fits --where in this range".to_owned()));
     }
     if sums.is_empty() && absences.is_empty() {
         return Err(data.nothing("latency"));
