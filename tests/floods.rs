@@ -33,6 +33,7 @@ pub(crate) fn shared() -> Shared {
         allowed: Arc::default(),
         decode: decode::DecodeSettings::default(),
         sampling_rules: Vec::new(),
+        latency_elements: Default::default(),
         table: Arc::new(attribute::Table::build(&attribute::sources::Sources::default())),
         inventory: Arc::new(Inventory::build(&config, &[], &[]).unwrap()),
         measure: MeasureSettings::default(),

@@ -6,6 +6,7 @@ mod clocks;
 mod counters;
 mod floods;
 mod flows;
+mod latency;
 mod package;
 mod page;
 mod pages;

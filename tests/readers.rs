@@ -28,6 +28,8 @@ fn row(start_us: i64, connection: i64, samples: i64) -> LinkRow {
         Kind::Boolean => false.value(),
         Kind::Texts => Value::Texts(Vec::new()),
         Kind::Counts => Value::Counts(Default::default()),
+        Kind::Integers => Value::Integers(Vec::new()),
+        Kind::Bytes => Value::Bytes(Vec::new()),
     });
     let row = LinkRow::from_values(values.collect()).unwrap();
     LinkRow { connection: format!("connection {connection}").into(), samples, ..row }

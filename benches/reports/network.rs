@@ -91,6 +91,8 @@ fn blank<R: Row>(at_us: i64) -> R {
         model::table::Kind::Boolean => Value::Boolean(false),
         model::table::Kind::Texts => Value::Texts(Vec::new()),
         model::table::Kind::Counts => Value::Counts(Default::default()),
+        model::table::Kind::Integers => Value::Integers(Vec::new()),
+        model::table::Kind::Bytes => Value::Bytes(Vec::new()),
     };
     R::from_values(R::COLUMNS.iter().map(value).collect()).expect("every kind has a blank")
 }

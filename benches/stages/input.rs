@@ -81,6 +81,7 @@ pub(crate) fn shared() -> Shared {
         allowed: Arc::default(),
         decode: DecodeSettings::default(),
         sampling_rules: Vec::new(),
+        latency_elements: Default::default(),
         table: Arc::new(attribute::Table::build(&sources)),
         inventory: Arc::new(inventory),
         measure: MeasureSettings::default(),

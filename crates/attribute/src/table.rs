@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::Address;
 use model::tag::{Place, TagId, TagNames};
+use model::{Address, Side};
 
 use crate::flatten::{EXPORTER_AS, flatten};
 use crate::sources::Sources;
@@ -50,6 +50,14 @@ impl Table {
             Some(bits) => self.v4.place(bits),
             None => self.v6.place(address.bits()),
         }
+    }
+
+    /// What the lists say of an address that no exporter says anything of.
+    #[inline]
+    pub fn side(&self, address: Address) -> Side {
+        let place = self.lookup(address);
+        let (tag, asn) = self.answers[place as usize];
+        Side { tag, place, asn }
     }
 
     /// What the lists say of an address.

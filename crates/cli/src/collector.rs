@@ -22,17 +22,19 @@ use crate::commands::write_seen;
 use crate::configuration::Configured;
 use crate::counter_sources::Counters;
 use crate::failure::Failure;
+use crate::mirrors::Mirrors;
 use crate::owner::{Publisher, losses, settle};
 use crate::pipeline::{Shared, Worker};
+use crate::probe_sources::Probes;
 
 /// Reports of workers that wait for the owner; a worker that finds no room goes on counting.
 pub(crate) const REPORTS_MOST: usize = 64;
 
 /// How long a worker waits for datagrams before it looks at the clock.
-const WAIT: Duration = Duration::from_millis(50);
+pub(crate) const WAIT: Duration = Duration::from_millis(50);
 
 /// The same where a report is due that finds no room.
-const WAIT_LEAST: Duration = Duration::from_millis(1);
+pub(crate) const WAIT_LEAST: Duration = Duration::from_millis(1);
 
 /// Batches of datagrams that are not allowed which are read at the end: more than their socket holds.
 const LAST_REFUSED_BATCHES: usize = 64;
@@ -59,13 +61,13 @@ const LOOK_BACK_US: i64 = 7_200 * SECOND_US;
 const REPORT_EVERY_US: i64 = 80_000;
 
 /// Time between two reports of which nothing is told.
-const IDLE_REPORT_US: i64 = SECOND_US;
+pub(crate) const IDLE_REPORT_US: i64 = SECOND_US;
 
 /// Time after which a worker tells again what it has seen of interfaces and next hops.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 
 /// What a worker counted since its last report.
-struct Report {
+pub(crate) struct Report {
     worker: usize,
     /// Configurations taken in before.
     reloads: u64,
@@ -76,6 +78,14 @@ struct Report {
     changes: DecoderState,
     totals: Totals,
     seen: Option<Seen>,
+}
+
+impl Report {
+    /// Of a worker that has no decoder, under the configuration of so many reloads.
+    pub(crate) fn plain(worker: usize, reloads: u64, delta: Delta, kernel_drops: u64) -> Report {
+        let totals = Totals { kernel_drops, ..Totals::default() };
+        Report { worker, reloads, delta, flows: None, changes: DecoderState::default(), totals, seen: None }
+    }
 }
 
 /// A worker's balances and kernel drops since its start.
@@ -110,12 +120,16 @@ pub(crate) struct Outcome {
     pub(crate) flows_lost: u64,
     /// What found no room, in one sentence.
     pub(crate) losses: Option<String>,
+    /// What came of mirrored packets, in one sentence.
+    pub(crate) packets: Option<String>,
 }
 
 /// Sockets bound and state restored; [`Collector::run`] does the rest.
 pub(crate) struct Collector {
     workers: Vec<(Worker, Inputs)>,
     counters: Vec<Counters>,
+    probes: Vec<Probes>,
+    mirrors: Option<Mirrors>,
     publisher: Publisher,
     /// When an earlier run ended without a word.
     killed_us: Option<i64>,
@@ -137,6 +151,8 @@ pub(crate) struct Sources {
     pub(crate) interfaces: Vec<String>,
     /// Ports that telemetry goes to there.
     pub(crate) ports: Vec<u16>,
+    /// Interfaces whose packets are measured themselves.
+    pub(crate) mirrors: Vec<String>,
 }
 
 /// Where a worker's datagrams come from.
@@ -248,12 +264,17 @@ impl Reload {
     }
 
     /// The configuration that came since `seen`, which is set to the count now.
-    fn since(&self, seen: &mut u64) -> Option<Arc<Shared>> {
+    pub(crate) fn since(&self, seen: &mut u64) -> Option<Arc<Shared>> {
         let count = self.count.load(Ordering::Acquire);
         if std::mem::replace(seen, count) == count {
             return None;
         }
         self.latest()
+    }
+
+    /// Notes that one more worker has the latest configuration.
+    pub(crate) fn note_taken(&self) {
+        self.taken.fetch_add(1, Ordering::Release);
     }
 
     fn latest(&self) -> Option<Arc<Shared>> {
@@ -270,6 +291,7 @@ impl Collector {
         for input in inputs.into_iter().chain(taps(configured, sources)?) {
             workers.push((Worker::new(&configured.shared), input));
         }
+        let mirrors = Mirrors::open(configured, &sources.mirrors)?;
         // The folder is locked first: of two collectors only one may go on from the journal.
         let store = configured.open_store(data)?;
         let (publisher, killed_us) = Publisher::resume(configured, store, data, clock.now_us())?;
@@ -278,10 +300,15 @@ impl Collector {
         }
         let counters: Vec<Counters> =
             configured.counters.iter().map(|source| Counters::new(source.clone(), &configured.shared)).collect();
-        let reload = Reload { workers: (workers.len() + counters.len()) as u64, ..Reload::default() };
+        let probes: Vec<Probes> =
+            configured.probes.iter().map(|source| Probes::new(source.clone(), &configured.shared)).collect();
+        let others = counters.len() + probes.len() + usize::from(mirrors.is_some());
+        let reload = Reload { workers: (workers.len() + others) as u64, ..Reload::default() };
         Ok(Collector {
             workers,
             counters,
+            probes,
+            mirrors,
             publisher,
             killed_us,
             reload,
@@ -316,6 +343,7 @@ impl Collector {
                 Inputs::Tap(tap) => listening.push((tap.name().to_owned(), tap.buffer_granted())),
             }
         }
+        listening.extend(self.mirrors.iter().flat_map(Mirrors::listening));
         listening
     }
 
@@ -340,7 +368,18 @@ impl Collector {
             .collect();
         for counters in self.counters.drain(..) {
             let (outbox, stop, reload, index) = (outbox.clone(), stop.clone(), self.reload.clone(), threads.len());
-            threads.push(thread::spawn(move || read_counters(counters, index, clock, &outbox, &reload, &stop)));
+            let source = Source::Counters(counters);
+            threads.push(thread::spawn(move || read_source(source, index, clock, &outbox, &reload, &stop)));
+        }
+        for probes in self.probes.drain(..) {
+            let (outbox, stop, reload, index) = (outbox.clone(), stop.clone(), self.reload.clone(), threads.len());
+            threads.push(thread::spawn(move || read_source(Source::Probes(probes), index, clock, &outbox, &reload, &stop)));
+        }
+        let said = Arc::new(Mutex::new(None));
+        if let Some(mirrors) = self.mirrors.take() {
+            let (outbox, stop, reload, said) = (outbox.clone(), stop.clone(), self.reload.clone(), said.clone());
+            let index = threads.len();
+            threads.push(thread::spawn(move || mirrors.measure_until(index, clock, &outbox, &reload, &stop, &said)));
         }
         drop(outbox);
         let totals = self.own(&inbox, threads.len());
@@ -362,6 +401,7 @@ impl Collector {
             unwritten: written.fell_off,
             flows_lost: written.flows_lost + totals.iter().map(|worker| worker.flows_lost).sum::<u64>(),
             losses: losses(&owner),
+            packets: said.lock().unwrap_or_else(PoisonError::into_inner).take(),
         })
     }
 
@@ -462,7 +502,7 @@ impl Running {
                 self.inputs.allow(&shared);
                 self.worker.reconfigure(&shared);
                 self.reloads = reloads;
-                self.reload.taken.fetch_add(1, Ordering::Release);
+                self.reload.note_taken();
             }
             if is_last {
                 return;
@@ -511,13 +551,16 @@ fn sockets(configured: &Configured, sources: &Sources) -> Result<Vec<Sockets>, F
 
 fn taps(configured: &Configured, sources: &Sources) -> Result<Vec<Inputs>, Failure> {
     let open = |name: &String| {
-        let tap = Tap::open(name, &sources.ports, configured.receive.buffer_bytes).map_err(|error| {
-            let hint = if error.kind() == std::io::ErrorKind::PermissionDenied { "; it takes root or CAP_NET_RAW" } else { "" };
-            Failure::failed(format!("cannot listen on the interface {name}: {error}{hint}"))
-        })?;
+        let tap =
+            Tap::open(name, &sources.ports, configured.receive.buffer_bytes).map_err(|error| cannot_listen(name, &error))?;
         Ok(Inputs::Tap(Box::new(tap)))
     };
     sources.interfaces.iter().map(open).collect()
+}
+
+pub(crate) fn cannot_listen(name: &str, error: &std::io::Error) -> Failure {
+    let hint = if error.kind() == std::io::ErrorKind::PermissionDenied { "; it takes root or CAP_NET_RAW" } else { "" };
+    Failure::failed(format!("cannot listen on the interface {name}: {error}{hint}"))
 }
 
 fn tell_seen(seen: &[Seen], data: &Path) {
@@ -528,30 +571,50 @@ fn tell_seen(seen: &[Seen], data: &Path) {
     }
 }
 
-/// The life of a source of counters: as a worker's, of which it is one to the owner.
-fn read_counters(
-    mut counters: Counters,
-    index: usize,
-    clock: Clock,
-    outbox: &Outbox<Report>,
-    reload: &Reload,
-    stop: &AtomicBool,
-) {
-    let every = counters.every();
+/// What is read now and then.
+enum Source {
+    Counters(Counters),
+    Probes(Probes),
+}
+
+impl Source {
+    fn every(&self) -> Duration {
+        match self {
+            Source::Counters(counters) => counters.every(),
+            Source::Probes(probes) => probes.every(),
+        }
+    }
+
+    fn reconfigure(&mut self, shared: &Shared) {
+        match self {
+            Source::Counters(counters) => counters.reconfigure(shared),
+            Source::Probes(probes) => probes.reconfigure(shared),
+        }
+    }
+
+    fn read(&mut self, now_us: i64, is_last: bool) -> Delta {
+        match self {
+            Source::Counters(counters) => counters.read(now_us, is_last),
+            Source::Probes(probes) => probes.read(now_us, is_last),
+        }
+    }
+}
+
+/// The life of a source: as a worker's, of which it is one to the owner.
+fn read_source(mut source: Source, index: usize, clock: Clock, outbox: &Outbox<Report>, reload: &Reload, stop: &AtomicBool) {
+    let every = source.every();
     let (mut due, mut reloads) = (Instant::now(), 0);
     loop {
         let is_stopping = stop.load(Ordering::Relaxed);
         let reloaded = reload.since(&mut reloads);
         if let Some(shared) = &reloaded {
-            counters.reconfigure(shared);
-            reload.taken.fetch_add(1, Ordering::Release);
+            source.reconfigure(shared);
+            reload.note_taken();
         }
         if Instant::now() >= due || is_stopping {
             due = Instant::now() + every;
-            let delta = counters.read(clock.now_us(), is_stopping);
-            let changes = DecoderState::default();
-            let report = Report { worker: index, reloads, delta, flows: None, changes, totals: Totals::default(), seen: None };
-            if outbox.send(report).is_err() || is_stopping {
+            let delta = source.read(clock.now_us(), is_stopping);
+            if outbox.send(Report::plain(index, reloads, delta, 0)).is_err() || is_stopping {
                 return;
             }
         }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use alert::AlertSettings;
 use clap::Args;
-use decode::{DecodeSettings, SamplingRule};
+use decode::{DecodeSettings, LatencyElements, SamplingRule};
 use measure::MeasureSettings;
 use measure::judge::ReportSettings;
 use model::Prefix;
 use peering::{
-    ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, RiskGroupConfig,
+    ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, RiskGroupConfig, TapConfig,
     TransitConfig,
 };
 use receive::ReceiverSettings;
@@ -21,9 +21,11 @@ use crate::alerts::AlertPlan;
 use crate::allowed::Allowed;
 use crate::counter_sources::{self, CounterSource, CountersConfig};
 use crate::failure::{Failure, read_text};
+use crate::latency_elements::LatencyElementConfig;
 use crate::lists::ListArguments;
 use crate::pipeline::Shared;
 use crate::places;
+use crate::probe_sources::{self, ProbeConfig, ProbeSource};
 
 /// Where the configuration is, and lists beside it.
 #[derive(Args, Clone, Debug, Default)]
@@ -50,6 +52,7 @@ struct ConfigurationFile {
     connection: Vec<ConnectionConfig>,
     transit: Vec<TransitConfig>,
     risk_group: Vec<RiskGroupConfig>,
+    tap: Vec<TapConfig>,
     lists: ListArguments,
     inventory: InventoryFiles,
     allow: AllowConfig,
@@ -64,6 +67,8 @@ struct ConfigurationFile {
     #[cfg(not(feature = "web"))]
     #[serde(rename = "web")]
     _web: serde::de::IgnoredAny,
+    probe: Vec<ProbeConfig>,
+    latency_element: Vec<LatencyElementConfig>,
 }
 
 /// Who may send.
@@ -96,6 +101,8 @@ pub(crate) struct Configured {
     /// How the page is served.
     #[cfg(feature = "web")]
     pub(crate) page: crate::page::PageSettings,
+    /// Where latency of active probes is had from.
+    pub(crate) probes: Vec<ProbeSource>,
 }
 
 impl Configured {
@@ -120,11 +127,13 @@ impl Configured {
             connection: file.connection,
             transit: file.transit,
             risk_group: file.risk_group,
+            tap: file.tap,
         };
         let inventory = Inventory::build(&edge, &peerings, &interfaces).unwrap_or_else(|wrong| {
             errors.extend(wrong);
             Inventory::default()
         });
+        let probes = probe_sources::check(&file.probe, &folder, &inventory, &mut errors);
         if !errors.is_empty() {
             let name = arguments.config.as_deref().unwrap_or(Path::new("")).display();
             let placed = |error: &String| match places::locate(&text, error) {
@@ -138,6 +147,7 @@ impl Configured {
             allowed: Arc::new(Allowed::of(&file.allow.sources)),
             decode: file.decode,
             sampling_rules: sampling_rules(&inventory),
+            latency_elements: Arc::new(LatencyElements::new(file.latency_element.iter().map(Into::into).collect())),
             table: Arc::new(attribute::Table::build(&sources)),
             inventory: Arc::new(inventory),
             measure: file.measure,
@@ -148,6 +158,7 @@ impl Configured {
             receive: file.receive,
             store: file.store,
             counters,
+            probes,
             alerts,
             #[cfg(feature = "web")]
             page,

@@ -15,15 +15,19 @@ mod connections;
 mod counter_sources;
 mod failure;
 mod journal;
+mod latency_elements;
 mod links_report;
 mod lists;
 mod log;
+mod mirrors;
 mod output;
 mod owner;
+mod packets;
 #[cfg(feature = "web")]
 mod page;
 pub mod pipeline;
 mod places;
+mod probe_sources;
 mod service;
 mod writer;
 

@@ -229,5 +229,11 @@ pub(crate) fn losses(owner: &Owner) -> Option<String> {
         let refused = owner.readings_refused();
         sentences.push(format!("{refused} readings of counters found no room; raise counter_readings_max of [measure]"));
     }
+    if losses.latency_refused > 0 {
+        let refused = losses.latency_refused;
+        sentences.push(format!(
+            "{refused} measurements of latency found no room or came too late; raise the limits of [measure] for latency"
+        ));
+    }
     (!sentences.is_empty()).then(|| sentences.join("\n"))
 }

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use attribute::Attributor;
-use decode::{DecodeSettings, Decoder, SamplingRule};
-use measure::{Delta, Deltas, Flows, MeasureSettings};
+use decode::{DecodeSettings, Decoder, LatencyElements, SamplingRule};
+use measure::{Delta, Deltas, Flows, MeasureSettings, RecordLatency};
 use model::ledger::DatagramRefusal;
 use model::{Address, Attribution, Batch, ExporterHealth, FlowBatch, Ledger, Placements};
 use peering::{Inventory, Resolver, Seen};
@@ -27,6 +27,8 @@ pub struct Shared {
     pub decode: DecodeSettings,
     /// Configured sampling rates.
     pub sampling_rules: Vec<SamplingRule>,
+    /// Elements in which exporters tell latency.
+    pub latency_elements: Arc<LatencyElements>,
     /// Prefix lists, compiled.
     pub table: Arc<attribute::Table>,
     /// Ports and connections.
@@ -47,6 +49,7 @@ pub struct Worker {
     attributor: Attributor,
     resolver: Resolver,
     deltas: Deltas,
+    latency: RecordLatency,
     flows: Option<Flows>,
     table: Arc<attribute::Table>,
     batch: Batch,
@@ -66,6 +69,7 @@ impl Worker {
             attributor: Attributor::new(shared.table.clone()),
             resolver: Resolver::new(shared.inventory.clone()),
             deltas: Deltas::new(&shared.measure),
+            latency: RecordLatency::new(&shared.measure),
             flows: shared.keeps_flows.then(Flows::default),
             table: shared.table.clone(),
             batch: Batch::default(),
@@ -110,11 +114,13 @@ impl Worker {
         self.allowed = shared.allowed.clone();
         self.refused = RefusedSources::default();
         self.decoder.reconfigure(shared.decode.clone(), shared.sampling_rules.clone());
+        self.decoder.measure_latency(shared.latency_elements.clone());
         self.decoder.reserve(shared.inventory.exporter_addresses());
         self.attributor = Attributor::new(shared.table.clone());
         self.resolver = Resolver::new(shared.inventory.clone());
         self.table = shared.table.clone();
         self.deltas.restart();
+        self.latency.restart();
         match (shared.keeps_flows, &mut self.flows) {
             (true, flows @ None) => *flows = Some(Flows::default()),
             (false, flows) => *flows = None,
@@ -133,7 +139,8 @@ impl Worker {
         self.carry();
         let mut health: Vec<ExporterHealth> = Vec::new();
         self.decoder.health(&mut health);
-        self.deltas.take(self.resolver.directory(), self.table.names(), health, kernel_drops)
+        let delta = self.deltas.take(self.resolver.directory(), self.table.names(), health, kernel_drops);
+        delta.with_latency(self.latency.take())
     }
 
     /// The worker's balances so far.
@@ -163,6 +170,7 @@ impl Worker {
         let names = self.table.names();
         self.resolver.resolve(&self.batch, names, &self.attributions, &mut self.placements, &mut self.resolved);
         self.deltas.add(&self.batch, &self.attributions, &self.placements);
+        self.latency.add(&self.batch, &self.attributions, &self.placements, names);
         if let Some(flows) = &mut self.flows {
             flows.add(&self.batch, &self.attributions, &self.placements);
         }
@@ -172,6 +180,7 @@ impl Worker {
 
 fn decoder(shared: &Shared) -> Decoder {
     let mut decoder = Decoder::new(shared.decode.clone(), shared.sampling_rules.clone());
+    decoder.measure_latency(shared.latency_elements.clone());
     decoder.reserve(shared.inventory.exporter_addresses());
     decoder
 }

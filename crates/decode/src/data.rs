@@ -247,6 +247,11 @@ impl Decoder {
         };
         record.sampling = exporter.rules.apply(record, stated);
         tally.add(record);
+        if !set.plan.latencies.is_empty() {
+            let place = batch.records.len() as u32 - 1;
+            batch.latencies.extend(set.plan.latencies.iter().filter_map(|measure| measure.read(slots, values, place)));
+        }
+        let Some(record) = batch.records.last() else { return };
         if let Some(reversed) = reverse(slots, values, message, record) {
             tally.add_reversed(&reversed);
             batch.records.push(reversed);

@@ -5,10 +5,12 @@ use model::ledger::{DatagramRefusal, SetSkip};
 use model::time::SECOND_US;
 use model::{Address, Batch, ExporterHealth, ExporterId, Fact, Ledger, Protocol};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::domain::{Domain, Exporter};
 use crate::fields::Values;
 use crate::held::Held;
+use crate::latency::LatencyElements;
 use crate::recent::mark;
 use crate::sampling::Samplers;
 use crate::sequence::Sequence;
@@ -20,6 +22,7 @@ use crate::summary::Summary;
 pub struct Decoder {
     pub(crate) settings: DecodeSettings,
     rules: Vec<SamplingRule>,
+    pub(crate) latency_elements: Arc<LatencyElements>,
     /// Exporters that have room whatever others send.
     reserved: HashSet<Address>,
     pub(crate) exporters: Vec<Exporter>,
@@ -49,6 +52,7 @@ impl Decoder {
         Decoder {
             settings,
             rules,
+            latency_elements: Arc::default(),
             reserved: HashSet::new(),
             exporters: Vec::new(),
             by_address: HashMap::new(),
@@ -127,6 +131,11 @@ impl Decoder {
                 domain.sequence = Sequence::default();
             }
         }
+    }
+
+    /// Reads these elements in templates that come from now on, in place of the built-in ones alone.
+    pub fn measure_latency(&mut self, elements: Arc<LatencyElements>) {
+        self.latency_elements = elements;
     }
 
     /// Counts a datagram that the caller refuses: cut off, or not allowed.

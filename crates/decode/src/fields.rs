@@ -30,7 +30,29 @@ slots! {
     FirstUptime, LastUptime, StartMs, EndMs, StartMicro, EndMicro, StartNano, EndNano, StartSeconds, EndSeconds, StartDelta, EndDelta,
     InitMs, ActiveTimeout, ObservationMs, ObservationSeconds, ObservationMicro,
     FrameSize, ScopeTemplate, ScopeInterface,
+    Latency0, Latency1, Latency2, Latency3, Latency4, Latency5, Latency6, Latency7,
+    Latency8, Latency9, Latency10, Latency11, Latency12, Latency13, Latency14, Latency15,
 }
+
+/// Slots that a template's latency elements are given as they come; of further ones nothing is read.
+pub(crate) const LATENCY_SLOTS: [Slot; 16] = [
+    Slot::Latency0,
+    Slot::Latency1,
+    Slot::Latency2,
+    Slot::Latency3,
+    Slot::Latency4,
+    Slot::Latency5,
+    Slot::Latency6,
+    Slot::Latency7,
+    Slot::Latency8,
+    Slot::Latency9,
+    Slot::Latency10,
+    Slot::Latency11,
+    Slot::Latency12,
+    Slot::Latency13,
+    Slot::Latency14,
+    Slot::Latency15,
+];
 
 /// A set of slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

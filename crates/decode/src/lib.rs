@@ -8,9 +8,11 @@
 //! * `sets`: version 9 and IPFIX messages, `templates`, `plan`, `data`, `options`, `held`;
 //! * `netflow5`: versions 5 and 7; `sflow`: version 5;
 //! * [`header`]: sampled packet bytes;
+//! * `latency`: elements in which exporters tell how long packets took;
 //! * `build`: values to a record; `sampling`, `clock`, `sequence`: what makes them true;
 //! * [`elements`], [`inspect`]: names, and datagrams field by field, for people;
 //! * [`readings`]: interface counters as other programs write them;
+//! * [`probes`]: latency as active probes write it;
 //! * `state`: what outlives a restart.
 
 mod build;
@@ -24,9 +26,11 @@ mod fields;
 pub mod header;
 mod held;
 pub mod inspect;
+mod latency;
 mod netflow5;
 mod options;
 mod plan;
+pub mod probes;
 pub mod readings;
 mod recent;
 mod sampling;
@@ -43,6 +47,7 @@ mod templates;
 mod tests;
 
 pub use decoder::Decoder;
+pub use latency::LatencyElements;
 pub use settings::{DecodeSettings, SamplingRule};
 pub use state::DecoderState;
 pub use summary::Summary;

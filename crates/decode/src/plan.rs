@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns::Columns;
 use crate::fields::{Slot, SlotSet, Values, is_length_valid, slot};
+use crate::latency::{Given, LatencyElements, Measure};
 use crate::steps;
 
 /// Length that says: the value carries its own (RFC 7011, section 7).
@@ -79,6 +80,8 @@ pub(crate) struct Plan {
     name: Option<Text>,
     /// The quicker way to read it, where it is plain.
     pub(crate) columns: Option<Columns>,
+    /// What its records tell of latency.
+    pub(crate) latencies: Vec<Measure>,
     pub(crate) slots: SlotSet,
     /// Least bytes of a record; variable-length fields take 1.
     pub(crate) record_bytes: usize,
@@ -93,12 +96,14 @@ pub(crate) struct Texts<'a> {
 
 impl Plan {
     /// Compiles a template; `None` if its records would have no bytes, or more than any datagram.
-    pub(crate) fn compile(fields: &[Field]) -> Option<Plan> {
+    pub(crate) fn compile(fields: &[Field], elements: &LatencyElements) -> Option<Plan> {
         let mut plan = Plan::default();
+        let mut given = Given::default();
         for field in fields {
             let place = plan.place(field)?;
-            plan.add(field, place);
+            plan.add(field, place, &mut given, elements);
         }
+        plan.latencies = given.measures(elements, plan.slots);
         if plan.has_one_segment() && plan.section.is_none() {
             let loads = plan.loads.iter().map(|load| (usize::from(load.place.at), load.length(), load.slot));
             plan.columns = Columns::compile(plan.record_bytes, loads, plan.slots);
@@ -129,7 +134,7 @@ impl Plan {
         Some(Place { segment, at })
     }
 
-    fn add(&mut self, field: &Field, place: Place) {
+    fn add(&mut self, field: &Field, place: Place, given: &mut Given, elements: &LatencyElements) {
         let text = Text { place, length: field.length };
         match (field.enterprise, field.element) {
             (0, 104 | 315) if self.section.is_none() => self.section = Some((text, Section::Frame)),
@@ -139,7 +144,7 @@ impl Plan {
             _ => {}
         }
         let slot = match field.scope_type {
-            0 => slot(field.enterprise, field.element),
+            0 => slot(field.enterprise, field.element).or_else(|| given.give((field.enterprise, field.element), elements)),
             2 => Some(Slot::ScopeInterface),
             5 => Some(Slot::ScopeTemplate),
             _ => None,
@@ -277,7 +282,7 @@ mod tests {
 
     #[track_caller]
     fn check(fields: &[Field], bytes: &[u8], expected: Option<(usize, &[(Slot, u64)])>) {
-        let plan = Plan::compile(fields).unwrap();
+        let plan = Plan::compile(fields, &LatencyElements::default()).unwrap();
         let mut values = Values([0; SLOTS]);
         let read = plan.read(bytes, &mut values);
         assert_eq!(read.map(|(length, _)| length), expected.map(|(length, _)| length));
@@ -323,8 +328,8 @@ mod tests {
     #[test]
     fn of_repeated_elements_the_first_counts_and_no_record_is_empty() {
         check(&[field(1, 1), field(1, 1)], &[5, 6], Some((2, &[(Slot::Bytes, 5)])));
-        assert!(Plan::compile(&[field(1, 0), field(2, 0)]).is_none());
-        assert!(Plan::compile(&[]).is_none());
-        assert!(Plan::compile(&[field(1, 40_000), field(2, 40_000)]).is_none());
+        assert!(Plan::compile(&[field(1, 0), field(2, 0)], &LatencyElements::default()).is_none());
+        assert!(Plan::compile(&[], &LatencyElements::default()).is_none());
+        assert!(Plan::compile(&[field(1, 40_000), field(2, 40_000)], &LatencyElements::default()).is_none());
     }
 }

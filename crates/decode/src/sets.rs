@@ -294,7 +294,7 @@ impl Decoder {
         };
         let templates = &mut domain.templates;
         let (count, fields) = (templates.len(), templates.fields());
-        let defined = templates.define(id, definition, now_us, room, &self.settings);
+        let defined = templates.define(id, definition, now_us, room, &self.settings, &self.latency_elements);
         exporter.templates = exporter.templates + templates.len() - count;
         self.template_fields = self.template_fields + templates.fields() - fields;
         domain.are_templates_changed = true;

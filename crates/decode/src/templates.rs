@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use model::time::SECOND_US;
 use serde::{Deserialize, Serialize};
 
+use crate::latency::LatencyElements;
 use crate::plan::{Field, Plan};
 use crate::settings::DecodeSettings;
 use crate::steps;
@@ -99,6 +100,7 @@ impl Templates {
         now_us: i64,
         room: Room,
         settings: &DecodeSettings,
+        elements: &LatencyElements,
     ) -> Defined {
         if !definition.is_usable || definition.fields.len() > settings.fields_per_template {
             definition.fields = Vec::new();
@@ -125,7 +127,7 @@ impl Templates {
         if !self.make_room(definition.fields.len(), Room { fields: room.fields + freed, ..room }, before.is_some(), settings) {
             return Defined::Refused;
         }
-        let plan = Arc::new(Plan::compile(&definition.fields).unwrap_or_default());
+        let plan = Arc::new(Plan::compile(&definition.fields, elements).unwrap_or_default());
         let is_usable = !plan.is_empty();
         self.fields += definition.fields.len();
         if before.is_none() {
@@ -241,13 +243,14 @@ mod tests {
 
     #[test]
     fn the_template_longest_unused_falls_off() {
+        let elements = LatencyElements::default();
         let settings = DecodeSettings { templates_per_domain: 3, ..DecodeSettings::default() };
         let mut templates = Templates::default();
         for id in [256, 257, 258] {
-            assert_eq!(templates.define(id, definition(2), i64::from(id), ROOM, &settings), Defined::Changed);
+            assert_eq!(templates.define(id, definition(2), i64::from(id), ROOM, &settings, &elements), Defined::Changed);
         }
         assert!(matches!(templates.find(256, 300, &settings), Lookup::Found(_)));
-        templates.define(259, definition(2), 301, ROOM, &settings);
+        templates.define(259, definition(2), 301, ROOM, &settings, &elements);
         assert!(matches!(templates.find(257, 302, &settings), Lookup::Missing));
         assert!(matches!(templates.find(256, 302, &settings), Lookup::Found(_)));
         assert_eq!((templates.len(), templates.fields(), templates.take_fell_off()), (3, 6, 1));
@@ -255,16 +258,16 @@ mod tests {
 
     #[test]
     fn without_room_elsewhere_a_domain_makes_it_itself_or_goes_without() {
-        let settings = DecodeSettings::default();
+        let (settings, elements) = (DecodeSettings::default(), LatencyElements::default());
         let full = Room { templates: 0, fields: 0 };
         let mut templates = Templates::default();
-        assert_eq!(templates.define(256, definition(2), 1, full, &settings), Defined::Refused);
-        templates.define(256, definition(2), 1, ROOM, &settings);
-        templates.define(257, definition(2), 2, ROOM, &settings);
-        assert_eq!(templates.define(258, definition(3), 3, full, &settings), Defined::Changed);
+        assert_eq!(templates.define(256, definition(2), 1, full, &settings, &elements), Defined::Refused);
+        templates.define(256, definition(2), 1, ROOM, &settings, &elements);
+        templates.define(257, definition(2), 2, ROOM, &settings, &elements);
+        assert_eq!(templates.define(258, definition(3), 3, full, &settings, &elements), Defined::Changed);
         assert_eq!((templates.len(), templates.fields()), (1, 3));
         // Another definition of the same size takes the place of the old one.
         let other = Definition { scopes: 1, ..definition(3) };
-        assert_eq!(templates.define(258, other, 4, full, &settings), Defined::Changed);
+        assert_eq!(templates.define(258, other, 4, full, &settings, &elements), Defined::Changed);
     }
 }

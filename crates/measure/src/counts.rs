@@ -11,6 +11,7 @@ use crate::delta::{Delta, DeltaLosses, PlacedCounters};
 use crate::items::Items;
 use crate::kept::{PrefixItem, TrafficItem};
 use crate::lane::{Lane, NOWHERE};
+use crate::latency::LatencyDelta;
 use crate::names::Names;
 use crate::scale::Scale;
 use crate::sums::{BinSums, Sums};
@@ -39,6 +40,8 @@ pub struct Counts {
     pub(crate) health: Vec<ExporterHealth>,
     pub(crate) kernel_drops: u64,
     pub(crate) losses: DeltaLosses,
+    /// Links by the owner's numbers.
+    pub(crate) latency: LatencyDelta,
 }
 
 impl Counts {
@@ -111,6 +114,7 @@ impl Translator {
         for placed in &mut counters {
             placed.port = self.port(names, placed.port, &mut new);
         }
+        let latency = self.latency(names, delta.latency, &mut new);
         new.tags = names.tags[tags..].to_vec();
         new.customers = names.customers[customers..].to_vec();
         Counts {
@@ -126,6 +130,7 @@ impl Translator {
             health: delta.health,
             kernel_drops: delta.kernel_drops,
             losses: delta.losses,
+            latency,
         }
     }
 
@@ -150,10 +155,7 @@ impl Translator {
     fn lane(&self, names: &mut Names, lane: &Lane, exporters: &[Option<Address>], new: &mut NewNames) -> KnownLane {
         let exporter = exporters.get(lane.exporter as usize).copied().flatten().unwrap_or(Address::UNKNOWN);
         KnownLane {
-            link: (lane.link != NOWHERE).then(|| match self.links.get(lane.link as usize) {
-                Some((_, number)) => *number,
-                None => names.other_link(&mut new.links),
-            }),
+            link: (lane.link != NOWHERE).then(|| self.link(names, lane.link, new)),
             port: (lane.port != NOWHERE).then(|| self.port(names, lane.port, new)),
             exporter,
             scale: lane.scale,
@@ -165,7 +167,27 @@ impl Translator {
         }
     }
 
+    /// Latency by the owner's numbers of links.
+    fn latency(&self, names: &mut Names, mut latency: LatencyDelta, new: &mut NewNames) -> LatencyDelta {
+        for (_, key, _) in &mut latency.values {
+            key.link = self.link(names, key.link, new);
+            key.return_link = key.return_link.map(|link| self.link(names, link, new));
+        }
+        for (_, link, _, _) in &mut latency.sights {
+            *link = self.link(names, *link, new);
+        }
+        latency
+    }
+
     /// What has no name there is `other`.
+    fn link(&self, names: &mut Names, index: u32, new: &mut NewNames) -> u32 {
+        match self.links.get(index as usize) {
+            Some((_, number)) => *number,
+            None => names.other_link(&mut new.links),
+        }
+    }
+
+    /// The same of ports.
     fn port(&self, names: &mut Names, index: u32, new: &mut NewNames) -> u32 {
         match self.ports.get(index as usize) {
             Some((_, number)) => *number,

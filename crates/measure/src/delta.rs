@@ -8,6 +8,7 @@ use model::{Address, ExporterHealth, InterfaceCounters, Link, Port};
 
 use crate::cell::Counted;
 use crate::lane::Lane;
+use crate::latency::LatencyDelta;
 use crate::sums::BinSums;
 
 /// What one worker counted between two reports, with the names behind its numbers.
@@ -32,6 +33,15 @@ pub struct Delta {
     /// Datagrams that the kernel dropped since the last report.
     pub(crate) kernel_drops: u64,
     pub(crate) losses: DeltaLosses,
+    pub(crate) latency: LatencyDelta,
+}
+
+impl Delta {
+    /// The same with what was measured of latency; its links are those of the same directory.
+    #[must_use]
+    pub fn with_latency(self, latency: LatencyDelta) -> Delta {
+        Delta { latency, ..self }
+    }
 }
 
 /// A reading of interface counters on a port.
@@ -53,6 +63,8 @@ pub struct DeltaLosses {
     pub folded_cells: u64,
     /// Records of absurd duration, of which only the last part was used for spreading.
     pub clamped_durations: u64,
+    /// Measurements of latency that found no room, or came for closed windows: they are in no row.
+    pub latency_refused: u64,
 }
 
 impl DeltaLosses {
@@ -61,5 +73,6 @@ impl DeltaLosses {
         self.moved_bins += other.moved_bins;
         self.folded_cells += other.folded_cells;
         self.clamped_durations += other.clamped_durations;
+        self.latency_refused += other.latency_refused;
     }
 }

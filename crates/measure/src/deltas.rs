@@ -10,6 +10,7 @@ use model::{Address, Attribution, Batch, Direction, ExporterHealth, ExporterId, 
 use crate::cell::{Cells, End};
 use crate::delta::{Delta, DeltaLosses, PlacedCounters};
 use crate::lane::{Lane, Lanes};
+use crate::latency::LatencyDelta;
 use crate::scale::Scale;
 use crate::settings::MeasureSettings;
 use crate::small::{Small, SmallLayers};
@@ -165,7 +166,9 @@ impl Deltas {
                 moved_bins: std::mem::take(&mut self.lanes.moved),
                 folded_cells: std::mem::take(&mut self.cells.folded),
                 clamped_durations: std::mem::take(&mut self.clamped_durations),
+                latency_refused: 0,
             },
+            latency: LatencyDelta::default(),
         }
     }
 

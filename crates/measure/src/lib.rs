@@ -7,6 +7,7 @@
 //!
 //! * [`Deltas`]: what one worker counts between two reports; integers only, kept apart by sampling rate;
 //! * [`Flows`]: the records themselves, where they are wanted;
+//! * [`RecordLatency`], [`PacketLatency`]: how long packets took, by what records and mirrored packets tell;
 //! * [`judge`]: what rows mean, for reports, alerts and the page;
 //! * [`Owner`]: merges deltas, and alone knows windows, lateness, maturity and revision;
 //! * the rows of the tables, scaled once per rate, with the error that sampling makes.
@@ -29,6 +30,7 @@ mod items;
 pub mod judge;
 mod kept;
 mod lane;
+mod latency;
 mod link_rows;
 mod names;
 mod owner;
@@ -48,6 +50,7 @@ pub use counts::Counts;
 pub use delta::{Delta, DeltaLosses};
 pub use deltas::Deltas;
 pub use flows::Flows;
+pub use latency::{Histogram, Imported, ImportedLatency, LatencyDelta, Mirrored, PacketCounts, PacketLatency, RecordLatency};
 pub use owner::{Owner, OwnerState};
 pub use reconcile::{Cause, Comparison, Hour, reconcile};
 pub use series::{BinLoad, LinkSeries, PortSeries, Series};

@@ -61,10 +61,12 @@ pub struct OwnerState {
     pub(crate) folded_exporters: u64,
     /// Readings of counters that found no room.
     pub(crate) readings_refused: u64,
+    /// Keys and buckets of latency held in `windows`.
+    pub(crate) latency_room: usize,
 }
 
 /// Where a bin counts.
-enum Place {
+pub(crate) enum Place {
     /// In its own window, or that of now where it is absurdly far ahead.
     At(i64),
     /// Nowhere any more: its window is closed.
@@ -214,6 +216,7 @@ impl Owner {
             state.windows.entry(minute_us).or_default();
         }
         self.take_counters(counts);
+        self.take_latency(&counts.latency, now_us);
     }
 
     /// Lets windows take in what the workers counted since the last time.
@@ -230,7 +233,7 @@ impl Owner {
     }
 
     /// Where something counts that lies in a slot of that start and width.
-    fn place(&self, start_us: i64, width_us: i64, now_us: i64) -> Place {
+    pub(crate) fn place(&self, start_us: i64, width_us: i64, now_us: i64) -> Place {
         let ahead_us = self.settings.ahead_seconds_max * SECOND_US;
         let at_us = if start_us > now_us.saturating_add(ahead_us) { now_us } else { start_us };
         let end_us = slot_start_us(at_us, width_us).saturating_add(width_us);

@@ -145,7 +145,8 @@ impl Owner {
         // Only now: windows of one detail window look at each other.
         for window_us in windows {
             if self.is_closed(window_us + WINDOW_US) {
-                self.state.windows.remove(&window_us);
+                let room = self.state.windows.remove(&window_us).map_or(0, |window| window.latency.room());
+                self.state.latency_room -= room;
                 self.note_final(window_us);
             }
         }
@@ -158,6 +159,11 @@ impl Owner {
         let ports = self.port_rows(window_us, now_us, stage, &loads);
         for rows in [Rows::Links(links), Rows::Ports(ports)] {
             push(due, window_us, stage, rows);
+        }
+        // No column of it changes with the stage.
+        let latency = if self.state.windows[&window_us].schedule.is_dirty { self.latency_rows(window_us) } else { Vec::new() };
+        if !latency.is_empty() {
+            due.push(Publication { window_start_us: window_us, rows: Rows::Latency(latency) });
         }
         let passed_us = self.passed_us(window_us + WINDOW_US, now_us);
         if let Some(window) = self.state.windows.get_mut(&window_us) {

@@ -23,6 +23,14 @@ model::settings! {
         tags_kept: usize = 16, "rows", 1..=65_536;
         /// Prefixes of a link, direction, window and side that keep rows of their own in `prefixes`.
         prefixes_kept: usize = 200, "rows", 1..=65_536;
+        /// Connections of mirrored packets that are under way at once, some 150 bytes each; the one longest unused falls off.
+        latency_connections_max: usize = 131_072, "connections", 8..=67_108_864;
+        /// TCP flow records whose other direction is waited for; the one longest unused falls off.
+        latency_pairs_max: usize = 65_536, "records", 8..=67_108_864;
+        /// Buckets of latency histograms that a worker holds between two reports; values beyond it are left out.
+        worker_latency_buckets_max: usize = 1_000_000, "buckets", 16..=100_000_000;
+        /// Buckets of latency histograms that are held for all windows not yet closed; values beyond it are left out.
+        latency_buckets_max: usize = 10_000_000, "buckets", 16..=1_000_000_000;
         /// Wait after the active timeout until a window is published: sending and holding for templates.
         grace_seconds: i64 = 10, "s", 0..=3_600;
         /// Active timeout taken for an exporter of flows that has not shown its own.

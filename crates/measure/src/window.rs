@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use model::time::{BIN_US, WINDOW_US};
 use model::{Direction, MatchedBy, View};
 
+use crate::latency::LatencyWindow;
 use crate::scale::Scale;
 use crate::sums::{BinSums, Moments, Sums};
 
@@ -91,6 +92,7 @@ pub(crate) struct Window {
     pub(crate) ports: HashMap<PortKey, WindowSums>,
     /// Bytes that came in this window for closed ones.
     pub(crate) late: HashMap<(Way, View), u64>,
+    pub(crate) latency: LatencyWindow,
     pub(crate) schedule: Schedule,
 }
 

@@ -11,8 +11,10 @@
 //! * [`address`]: addresses of both families in one type, and prefixes of them;
 //! * [`record`]: what exporters say: flow records, interface counters, facts about themselves;
 //! * [`link`]: where traffic is counted: links, ports, directions, placements;
+//! * [`segment`]: TCP segments of packets that are mirrored;
 //! * [`flow`]: a record where it was placed, for the table of records;
 //! * [`tag`]: what of Microsoft's an address belongs to, and whose customer it is;
+//! * [`latency`]: how long packets took: methods, spans, what elements of exporters mean;
 //! * [`ledger`]: the three balances in which nothing is lost without being counted;
 //! * [`time`]: microseconds, bins and windows;
 //! * [`table`], [`tables`]: the one declaration of every column of every table;
@@ -21,9 +23,11 @@
 pub mod address;
 pub mod flow;
 pub mod health;
+pub mod latency;
 pub mod ledger;
 pub mod link;
 pub mod record;
+pub mod segment;
 pub mod settings;
 pub mod table;
 pub mod tables;

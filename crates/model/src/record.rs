@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Mac};
+use crate::latency::RecordLatency;
 
 /// The dense number that a decoder gave to an exporter; of that decoder only.
 ///
@@ -299,6 +300,8 @@ pub struct Batch {
     pub counters: Vec<InterfaceCounters>,
     /// Facts about exporters; read before the records.
     pub facts: Vec<Fact>,
+    /// What exporters told of the time that the packets of records took, in the order of the records.
+    pub latencies: Vec<RecordLatency>,
 }
 
 impl Batch {
@@ -307,5 +310,6 @@ impl Batch {
         self.records.clear();
         self.counters.clear();
         self.facts.clear();
+        self.latencies.clear();
     }
 }

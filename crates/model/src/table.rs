@@ -31,6 +31,10 @@ pub enum Kind {
     Texts,
     /// A map from text to integer.
     Counts,
+    /// A list of integers.
+    Integers,
+    /// Bytes that are no text.
+    Bytes,
 }
 
 /// A cell of a row.
@@ -52,6 +56,10 @@ pub enum Value {
     Texts(Vec<Name>),
     /// Of [`Kind::Counts`].
     Counts(BTreeMap<Name, i64>),
+    /// Of [`Kind::Integers`].
+    Integers(Vec<i64>),
+    /// Of [`Kind::Bytes`].
+    Bytes(Vec<u8>),
 }
 
 /// A column as declared.
@@ -109,6 +117,8 @@ cells! {
     Timestamp => Timestamp, |cell| cell.0, |inner| Timestamp(inner);
     Vec<Name> => Texts, |cell| cell.clone(), |inner| inner;
     BTreeMap<Name, i64> => Counts, |cell| cell.clone(), |inner| inner;
+    Vec<i64> => Integers, |cell| cell.clone(), |inner| inner;
+    Vec<u8> => Bytes, |cell| cell.clone(), |inner| inner;
 }
 
 impl<T: Cell> Cell for Option<T> {

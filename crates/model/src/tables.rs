@@ -237,6 +237,60 @@ crate::tables! {
         bytes_standard_error: Option<f64>,
     }
 
+    /// How long packets took on a connection in 60 s, by region, method, span, and who opened the TCP connection:
+    /// percentiles of merged histograms. Values of different methods, spans or elements are never mixed; where
+    /// the telemetry cannot tell, the row says why.
+    "latency": LatencyRow {
+        /// Start of the window.
+        window_start: Timestamp,
+        /// Length of the window, s.
+        window_seconds: i64,
+        /// Name of the connection or link that carried what went to Microsoft; where that was not seen, what came from it.
+        connection: Name,
+        /// The link that carried what came back from Microsoft, where it is another one.
+        return_connection: Option<Name>,
+        /// Azure region of Microsoft's end; null where global or unknown.
+        region: Option<Name>,
+        /// `exporter` (a vendor's element), `handshake` and `timestamps` (of TCP packets), `flow_pairs` (starts of two flow
+        /// records), or `imported` (an active probe's).
+        method: Name,
+        /// `edge_to_microsoft` and `edge_to_client`: there and back between the point of measurement and that end; `round_trip`:
+        /// there and back between both ends; `one_way`: one way from the encapsulating node to the exporter.
+        span: Name,
+        /// Who opened the connection: `customer` or `microsoft`; null where it is not known.
+        initiator: Option<Name>,
+        /// What told it: the element of `exporter` as enterprise and number (`35632.123`), the probe of `imported`.
+        element: Option<Name>,
+        /// `as_measured`; `half_doubled`: the element is half a round trip, and was doubled; `mean_of_sum`: only a sum and
+        /// a count were told, so there are no percentiles. Null where there are no samples.
+        derivation: Option<Name>,
+        /// Measurements.
+        samples: i64,
+        /// Their mean, µs.
+        mean_us: Option<f64>,
+        /// The least, µs.
+        min_us: Option<i64>,
+        /// Median, µs; as all percentiles to three significant digits, null where only sums are known.
+        p50_us: Option<i64>,
+        /// 90th percentile, µs.
+        p90_us: Option<i64>,
+        /// 95th percentile, µs.
+        p95_us: Option<i64>,
+        /// 99th percentile, µs.
+        p99_us: Option<i64>,
+        /// The largest, µs.
+        max_us: Option<i64>,
+        /// Histogram: the largest value of each bucket that has samples, µs, ascending.
+        bucket_us: Option<Vec<i64>>,
+        /// Histogram: the samples of these buckets.
+        bucket_count: Option<Vec<i64>>,
+        /// The same histogram in HdrHistogram's format V2, three significant digits, µs.
+        hdr: Option<Vec<u8>>,
+        /// Why there are no samples: `sampled`, `unknown_rate`, `coarse_clock`, `shared_start`, `unidirectional`, `no_tcp`,
+        /// `no_handshake`, `no_timestamps` or `unmatched`.
+        absent_reason: Option<Name>,
+    }
+
     /// How an exporter's domain fared in 60 s of reception.
     "exporters": ExporterRow {
         /// Start of the window, time of reception.
@@ -420,6 +474,8 @@ pub enum Rows {
     Exporters(Vec<ExporterRow>),
     /// Rows of `alerts`.
     Alerts(Vec<AlertRow>),
+    /// Rows of `latency`.
+    Latency(Vec<LatencyRow>),
 }
 
 impl Rows {
@@ -433,6 +489,7 @@ impl Rows {
             Rows::Prefixes(_) => 4,
             Rows::Exporters(_) => 5,
             Rows::Alerts(_) => 9,
+            Rows::Latency(_) => 6,
         }
     }
 
@@ -446,6 +503,7 @@ impl Rows {
             Rows::Prefixes(rows) => rows.len(),
             Rows::Exporters(rows) => rows.len(),
             Rows::Alerts(rows) => rows.len(),
+            Rows::Latency(rows) => rows.len(),
         }
     }
 
@@ -458,7 +516,7 @@ impl Rows {
     pub const fn window_seconds(&self) -> i64 {
         match self {
             Rows::Connections(_) => 0,
-            Rows::Ports(_) | Rows::Links(_) | Rows::Exporters(_) | Rows::Alerts(_) => WINDOW_US / SECOND_US,
+            Rows::Ports(_) | Rows::Links(_) | Rows::Exporters(_) | Rows::Alerts(_) | Rows::Latency(_) => WINDOW_US / SECOND_US,
             Rows::Traffic(_) | Rows::Prefixes(_) => DETAIL_WINDOW_US / SECOND_US,
         }
     }

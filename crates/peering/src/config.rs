@@ -37,6 +37,8 @@ pub struct PeeringConfig {
     pub transit: Vec<TransitConfig>,
     /// `[[risk_group]]`: what may fail together, such as all that one duct carries.
     pub risk_group: Vec<RiskGroupConfig>,
+    /// `[[tap]]`: which connections mirrored packets belong to.
+    pub tap: Vec<TapConfig>,
 }
 
 /// An interface by its index or by its name (`101` or `"ae10.0"`).
@@ -229,6 +231,23 @@ pub struct RiskGroupConfig {
     pub name: String,
     /// Names of its connections and transit links.
     pub connections: Vec<String>,
+}
+
+/// Which connection mirrored packets belong to; what is left out fits all.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TapConfig {
+    /// The connection.
+    pub connection: String,
+    /// Interface of the mirror port, or name of the capture without its ending.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// VLAN of the mirrored frames.
+    #[serde(default)]
+    pub vlan: Option<u16>,
+    /// Ethernet addresses of Microsoft's router, as source or destination of the mirrored frames.
+    #[serde(default)]
+    pub macs: Vec<Mac>,
 }
 
 /// Which direction of a transit port is billed.

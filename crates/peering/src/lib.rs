@@ -10,6 +10,8 @@
 //! for the first time. It sees every record and keeps what it saw ([`Seen`]): from that
 //! [`Inventory::check`] tells what does not fit and [`Inventory::suggest`] what to configure.
 //!
+//! [`mirror`] does the same for the packets of mirror ports.
+//!
 //! Nothing here has a clock, a socket or a file.
 
 pub mod azure;
@@ -17,12 +19,15 @@ pub mod config;
 mod findings;
 pub mod interface_table;
 mod inventory;
+pub mod mirror;
 pub mod peerings;
 mod resolver;
 mod seen;
 mod suggest;
 
-pub use config::{ConnectionConfig, ExporterConfig, PeeringConfig, PeeringSettings, PortConfig, RiskGroupConfig, TransitConfig};
+pub use config::{
+    ConnectionConfig, ExporterConfig, PeeringConfig, PeeringSettings, PortConfig, RiskGroupConfig, TapConfig, TransitConfig,
+};
 pub use findings::{Finding, FindingKind};
 pub use interface_table::TableInterface;
 pub use inventory::rows::{connection_changes, is_same_connection};

@@ -41,7 +41,7 @@ impl Tap {
     pub fn open(name: &str, ports: &[u16], buffer_bytes: usize) -> io::Result<Tap> {
         let interface = find(name)?;
         let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
-        ignore_outgoing(&socket)?;
+        set_packet_option(&socket, PACKET_IGNORE_OUTGOING)?;
         if setsockopt(&socket, sockopt::RcvBufForce, &buffer_bytes).is_err() {
             setsockopt(&socket, sockopt::RcvBuf, &buffer_bytes)?;
         }
@@ -125,7 +125,7 @@ impl Tap {
     }
 }
 
-fn find(name: &str) -> io::Result<NetworkInterface> {
+pub(crate) fn find(name: &str) -> io::Result<NetworkInterface> {
     let interfaces = datalink::interfaces();
     let names = || interfaces.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
     interfaces.iter().find(|interface| interface.name == name).cloned().ok_or_else(|| {
@@ -133,7 +133,7 @@ fn find(name: &str) -> io::Result<NetworkInterface> {
     })
 }
 
-fn wait_for(socket: BorrowedFd<'_>, wait: Duration) -> io::Result<bool> {
+pub(crate) fn wait_for(socket: BorrowedFd<'_>, wait: Duration) -> io::Result<bool> {
     let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
     match poll(&mut [PollFd::new(socket, PollFlags::POLLIN)], timeout) {
         Ok(ready) => Ok(ready > 0),
@@ -143,16 +143,18 @@ fn wait_for(socket: BorrowedFd<'_>, wait: Duration) -> io::Result<bool> {
 }
 
 /// What this machine sends itself is no mirror's: on the loopback it would come twice.
-#[expect(unsafe_code, reason = "setsockopt of an option that nix does not have")]
-fn ignore_outgoing(socket: &OwnedFd) -> io::Result<()> {
-    const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+pub(crate) const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+
+/// Switches an option of packet sockets on.
+#[expect(unsafe_code, reason = "setsockopt of options that nix does not have")]
+pub(crate) fn set_packet_option(socket: &OwnedFd, option: libc::c_int) -> io::Result<()> {
     let yes: libc::c_int = 1;
     // SAFETY: the option takes an int, which lives during the call.
     let done = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_PACKET,
-            PACKET_IGNORE_OUTGOING,
+            option,
             (&raw const yes).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
@@ -162,7 +164,7 @@ fn ignore_outgoing(socket: &OwnedFd) -> io::Result<()> {
 
 /// Frames dropped since the last question.
 #[expect(unsafe_code, reason = "getsockopt of an option that nix does not have")]
-fn dropped(socket: &OwnedFd) -> u64 {
+pub(crate) fn dropped(socket: &OwnedFd) -> u64 {
     let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
     let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
     // SAFETY: the option fills such a structure, whose length is told.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::table::{Column, Row};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use store::{Listing, StoreError};
 
 /// A table that queries see.
@@ -32,6 +32,7 @@ pub(crate) const TABLES: &[Table] = &[
     table::<PortRow>("ports_5m", store::list_five_minutes::<PortRow>),
     table::<TrafficRow>("traffic", store::list::<TrafficRow>),
     table::<PrefixRow>("prefixes", store::list::<PrefixRow>),
+    table::<LatencyRow>("latency", store::list::<LatencyRow>),
     table::<ExporterRow>("exporters", store::list::<ExporterRow>),
     Table { time: "valid_from", ..table::<ConnectionRow>("connections", store::list::<ConnectionRow>) },
     Table { time: "at", ..table::<AlertRow>("alerts", store::list::<AlertRow>) },

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, MapBuilder, StringBuilder, TimestampMicrosecondBuilder,
+    BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, MapBuilder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
@@ -55,6 +56,8 @@ fn data_type(kind: Kind) -> DataType {
                 Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Int64, true)]);
             DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
         }
+        Kind::Integers => DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true))),
+        Kind::Bytes => DataType::Binary,
     }
 }
 
@@ -78,6 +81,8 @@ enum Builder {
     Boolean(BooleanBuilder),
     Texts(ListBuilder<StringBuilder>),
     Counts(Box<MapBuilder<StringBuilder, Int64Builder>>),
+    Integers(ListBuilder<Int64Builder>),
+    Bytes(BinaryBuilder),
 }
 
 impl Builder {
@@ -90,6 +95,8 @@ impl Builder {
             Kind::Boolean => Builder::Boolean(BooleanBuilder::new()),
             Kind::Texts => Builder::Texts(ListBuilder::new(StringBuilder::new())),
             Kind::Counts => Builder::Counts(Box::new(MapBuilder::new(None, StringBuilder::new(), Int64Builder::new()))),
+            Kind::Integers => Builder::Integers(ListBuilder::new(Int64Builder::new())),
+            Kind::Bytes => Builder::Bytes(BinaryBuilder::new()),
         }
     }
 
@@ -113,12 +120,19 @@ impl Builder {
                 // Keys and values were appended in pairs, which is all that it checks.
                 let _ = builder.append(true);
             }
+            (Builder::Integers(builder), Value::Integers(values)) => {
+                builder.values().append_slice(&values);
+                builder.append(true);
+            }
+            (Builder::Bytes(builder), Value::Bytes(bytes)) => builder.append_value(bytes),
             (Builder::Integer(builder), _) => builder.append_null(),
             (Builder::Float(builder), _) => builder.append_null(),
             (Builder::Text(builder), _) => builder.append_null(),
             (Builder::Timestamp(builder), _) => builder.append_null(),
             (Builder::Boolean(builder), _) => builder.append_null(),
             (Builder::Texts(builder), _) => builder.append(false),
+            (Builder::Integers(builder), _) => builder.append(false),
+            (Builder::Bytes(builder), _) => builder.append_null(),
             (Builder::Counts(builder), _) => {
                 let _ = builder.append(false);
             }
@@ -134,6 +148,8 @@ impl Builder {
             Builder::Boolean(mut builder) => Arc::new(builder.finish()),
             Builder::Texts(mut builder) => Arc::new(builder.finish()),
             Builder::Counts(mut builder) => Arc::new(builder.finish()),
+            Builder::Integers(mut builder) => Arc::new(builder.finish()),
+            Builder::Bytes(mut builder) => Arc::new(builder.finish()),
         }
     }
 }
@@ -169,6 +185,11 @@ fn value(kind: Kind, array: &ArrayRef, index: usize) -> Value {
         Kind::Timestamp => Value::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(index)),
         Kind::Boolean => Value::Boolean(array.as_boolean().value(index)),
         Kind::Texts => Value::Texts(texts(&array.as_list::<i32>().value(index))),
+        Kind::Integers => {
+            let integers = array.as_list::<i32>().value(index);
+            Value::Integers(integers.as_primitive::<Int64Type>().iter().map(Option::unwrap_or_default).collect())
+        }
+        Kind::Bytes => Value::Bytes(array.as_binary::<i32>().value(index).to_vec()),
         Kind::Counts => {
             let entries = array.as_map().value(index);
             let names = texts(entries.column(0));

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use model::table::{Kind, Row};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use model::{Publication, Rows};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -43,6 +43,8 @@ model::settings! {
         prefixes_days: i64 = 730, "d", 0..=36_500;
         /// How long `alerts` are kept; 0 for ever.
         alerts_days: i64 = 730, "d", 0..=36_500;
+        /// How long `latency` is kept; 0 for ever.
+        latency_days: i64 = 730, "d", 0..=36_500;
         /// Whether the records themselves are written, as `flows`: some 30 bytes each.
         flows: bool = false, "", 0..=1;
         /// How long a file of `flows` gathers, unless it is full before; what it has not written yet, a kill loses.
@@ -62,6 +64,7 @@ pub(crate) const TABLES: &[(&str, Compact)] = &[
     (PrefixRow::TABLE, Store::compact_hour::<PrefixRow>),
     (ExporterRow::TABLE, Store::compact_hour::<ExporterRow>),
     (AlertRow::TABLE, Store::compact_hour::<AlertRow>),
+    (LatencyRow::TABLE, Store::compact_hour::<LatencyRow>),
 ];
 
 impl StoreSettings {
@@ -77,6 +80,7 @@ impl StoreSettings {
             (TrafficRow::TABLE, self.traffic_days),
             (PrefixRow::TABLE, self.prefixes_days),
             (AlertRow::TABLE, self.alerts_days),
+            (LatencyRow::TABLE, self.latency_days),
             (FlowRow::TABLE, self.flows_days),
         ];
         fine.into_iter().chain(coarse).map(|(table, days)| (table, (days > 0).then_some(days))).collect()
@@ -199,6 +203,7 @@ impl Store {
             Rows::Prefixes(rows) => self.publish_rows(window, rows),
             Rows::Exporters(rows) => self.publish_rows(window, rows),
             Rows::Alerts(rows) => self.publish_rows(window, rows),
+            Rows::Latency(rows) => self.publish_rows(window, rows),
         }
     }
 

@@ -35,6 +35,8 @@ fn row<R: Row>(numbers: &[u64], start_us: i64) -> R {
             model::table::Kind::Timestamp => Timestamp(start_us).value(),
             model::table::Kind::Boolean => (number % 2 == 0).value(),
             model::table::Kind::Texts => vec![text; (number % 3) as usize].value(),
+            model::table::Kind::Integers => vec![number as i64; (number % 3) as usize].value(),
+            model::table::Kind::Bytes => vec![number as u8; (number % 5) as usize].value(),
             model::table::Kind::Counts => {
                 BTreeMap::from_iter((0..number % 3).map(|i| (format!("reason {i}").into(), number as i64))).value()
             }
@@ -75,6 +77,7 @@ proptest! {
         check::<PrefixRow>(&numbers);
         check::<ExporterRow>(&numbers);
         check::<AlertRow>(&numbers);
+        check::<LatencyRow>(&numbers);
     }
 }
 

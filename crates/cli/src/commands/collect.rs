@@ -35,6 +35,10 @@ pub(crate) struct Collect {
     /// Then nothing is listened on but what --listen says
     #[arg(long, value_name = "NAME")]
     interface: Vec<String>,
+    /// Measure latency in the packets of these interfaces themselves (a mirror of both directions, or of SYN packets), in
+    /// place of looking for telemetry there; plain, in GRE or ERSPAN
+    #[arg(long, requires = "interface")]
+    packets: bool,
     /// Ports that telemetry goes to on these interfaces
     #[arg(long, value_name = "PORT", value_delimiter = ',', default_values_t = PORTS, requires = "interface")]
     interface_ports: Vec<u16>,
@@ -75,13 +79,15 @@ impl Collect {
         let page = self.page(&mut configured)?;
         super::replay::refuse_replayed(&self.data)?;
         let stop = stop_on_signal()?;
-        let is_default = self.listen.is_empty() && self.interface.is_empty();
+        let (mirrors, interfaces) = if self.packets { (self.interface, Vec::new()) } else { (Vec::new(), self.interface) };
+        let is_default = self.listen.is_empty() && interfaces.is_empty();
         let unspecified = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         let sources = Sources {
             listen: if is_default { DEFAULT_PORTS.map(unspecified).to_vec() } else { self.listen },
             workers: usize::from(self.workers),
-            interfaces: self.interface,
+            interfaces,
             ports: self.interface_ports,
+            mirrors,
         };
         #[cfg_attr(not(feature = "web"), expect(unused_mut))]
         let mut collector = Collector::start(&configured, &sources, &self.data, Clock::wall())?;
@@ -183,6 +189,9 @@ pub(crate) fn print_outcome(outcome: &Outcome) -> Result<(), Failure> {
     writeln!(out, "kernel drops {kernel_drops}, windows published {published}, not written {unwritten}")?;
     if *flows_lost > 0 {
         writeln!(out, "flows not written {flows_lost}: the disk was too slow or failed")?;
+    }
+    if let Some(packets) = &outcome.packets {
+        writeln!(out, "{packets}")?;
     }
     if let Some(losses) = &outcome.losses {
         writeln!(out, "{losses}")?;

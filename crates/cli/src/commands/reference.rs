@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use model::settings::Setting;
 use model::table::{Column, Kind, Row};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 
 use crate::failure::Failure;
 
@@ -81,6 +81,7 @@ fn tables() -> String {
     table::<PortRow>(&mut text);
     table::<TrafficRow>(&mut text);
     table::<PrefixRow>(&mut text);
+    table::<LatencyRow>(&mut text);
     table::<ExporterRow>(&mut text);
     table::<ConnectionRow>(&mut text);
     table::<AlertRow>(&mut text);
@@ -105,6 +106,8 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::Boolean => "boolean",
         Kind::Texts => "list of texts",
         Kind::Counts => "map of text to integer",
+        Kind::Integers => "list of integers",
+        Kind::Bytes => "bytes",
     }
 }
 

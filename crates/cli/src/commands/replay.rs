@@ -7,14 +7,15 @@ use clap::Args;
 use decode::DecoderState;
 use model::ledger::DatagramRefusal;
 use model::time::{SECOND_US, slot_start_us};
-use receive::CaptureReader;
+use receive::{CaptureReader, Frame};
 use serde_json::{Value, json};
 
 use super::peerings::write_seen;
 use crate::configuration::{ConfigurationArguments, Configured};
 use crate::failure::Failure;
 use crate::owner::{Publisher, losses, settle};
-use crate::pipeline::Worker;
+use crate::packets::PacketWorker;
+use crate::pipeline::{Shared, Worker};
 
 /// Decode, attribute and measure captures (pcap, pcapng) or IPFIX files into Parquet files
 ///
@@ -22,8 +23,11 @@ use crate::pipeline::Worker;
 #[derive(Args)]
 pub(crate) struct Replay {
     /// Captures; they are read in the order of their time
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "packets", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Capture of packets themselves, not of exports: latency is measured in it; may be repeated
+    #[arg(long, value_name = "FILE")]
+    packets: Vec<PathBuf>,
     /// Folder of the Parquet files
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -39,21 +43,23 @@ impl Replay {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let configured = Configured::load(&self.configuration)?;
         let files = in_order_of_time(&self.files)?;
-        guard(&self.data, &self.files, &self.configuration, self.replace)?;
+        let captures: Vec<PathBuf> = self.files.iter().chain(&self.packets).cloned().collect();
+        guard(&self.data, &captures, &self.configuration, self.replace)?;
         // Windows take each other's place, files of flows do not.
         store::remove_flows(&self.data).map_err(Failure::failed)?;
         let store = configured.open_store(&self.data)?;
         let mut publisher = Publisher::open(&configured, store, &self.data)?;
-        let mut replaying = Replaying { worker: Worker::new(&configured.shared), now_us: i64::MIN };
+        let worker = Worker::new(&configured.shared);
+        let packets = Packets::open(&self.packets, &configured.shared)?;
+        let mut replaying = Replaying { worker, packets, now_us: i64::MIN };
         for file in &files {
             if !replaying.file(file, &mut publisher)? {
                 // The writer says why.
                 break;
             }
         }
-        let delta = replaying.worker.take(replaying.now_us, 0);
-        replaying.hand_flows_over(&mut publisher);
-        publisher.merge(0, delta, DecoderState::default(), replaying.now_us);
+        replaying.reach(i64::MAX, &mut publisher)?;
+        replaying.merge(&mut publisher);
         let (owner, written) = publisher.finish(replaying.now_us)?;
         let seen = replaying.worker.seen();
         write_seen(&self.data, &seen)
@@ -63,16 +69,20 @@ impl Replay {
         for line in ledger.lines() {
             writeln!(out, "{line}")?;
         }
+        if let Some(packets) = &replaying.packets {
+            writeln!(out, "{}", packets.worker.sentence())?;
+        }
         writeln!(out, "windows published {}", written.published)?;
         if let Some(losses) = losses(&owner) {
             writeln!(out, "{losses}")?;
         }
-        if ledger.datagrams_received == ledger.datagrams_refused(DatagramRefusal::BadVersion) {
+        let has_telemetry = ledger.datagrams_received > ledger.datagrams_refused(DatagramRefusal::BadVersion);
+        if !has_telemetry && replaying.packets.is_none() {
             return Err(Failure::failed(
                 "there is no NetFlow, IPFIX or sFlow in what was given; captures must be of routers' exports",
             ));
         }
-        if ledger.records_attributed == 0 {
+        if ledger.records_attributed == 0 && !self.files.is_empty() {
             writeln!(out, "none of it was Microsoft's: there are no links, traffic and prefixes")?;
         }
         match ledger.imbalance() {
@@ -85,9 +95,14 @@ impl Replay {
 /// Flows that are handed over together.
 const FLOWS_AT_ONCE: usize = 8_192;
 
+/// Worker of telemetry and of packets, to the owner.
+const TELEMETRY: usize = 0;
+const PACKETS: usize = 1;
+
 /// A replay under way: time is that of the packets, and never goes back.
 struct Replaying {
     worker: Worker,
+    packets: Option<Packets>,
     now_us: i64,
 }
 
@@ -99,7 +114,7 @@ impl Replaying {
         self.worker.decoder().start_file();
         while let Some(datagram) = reader.next().map_err(worded)? {
             let second_us = slot_start_us(datagram.received_us, SECOND_US);
-            if second_us > self.now_us && !self.hand_over(second_us, publisher) {
+            if second_us > self.now_us && !self.reach(second_us, publisher)? {
                 return Ok(false);
             }
             if datagram.is_cut_off {
@@ -122,6 +137,20 @@ impl Replaying {
         self.worker.take_flows().is_none_or(|(batch, _)| publisher.flows_and_wait(batch, self.now_us))
     }
 
+    /// Goes on to a second of packet time, through those in which mirrored packets come; gives whether the disk works.
+    fn reach(&mut self, second_us: i64, publisher: &mut Publisher) -> Result<bool, Failure> {
+        while let Some(packets) = &mut self.packets
+            && let Some(next_us) = packets.next_us()?.filter(|next_us| *next_us < second_us)
+        {
+            let of_packet_us = slot_start_us(next_us, SECOND_US);
+            packets.until(of_packet_us + SECOND_US)?;
+            if of_packet_us > self.now_us && !self.hand_over(of_packet_us, publisher) {
+                return Ok(false);
+            }
+        }
+        Ok(second_us == i64::MAX || self.hand_over(second_us, publisher))
+    }
+
     /// Hands over at every full second of packet time, so that the windows of reception do not
     /// depend on how fast the replay runs.
     fn hand_over(&mut self, second_us: i64, publisher: &mut Publisher) -> bool {
@@ -129,10 +158,92 @@ impl Replaying {
         if before_us == i64::MIN {
             return true;
         }
-        let delta = self.worker.take(second_us, 0);
-        self.hand_flows_over(publisher);
-        publisher.merge(0, delta, DecoderState::default(), second_us);
+        self.merge(publisher);
         publisher.advance_and_wait(second_us)
+    }
+
+    /// Hands over what was counted.
+    fn merge(&mut self, publisher: &mut Publisher) {
+        let delta = self.worker.take(self.now_us, 0);
+        self.hand_flows_over(publisher);
+        publisher.merge(TELEMETRY, delta, DecoderState::default(), self.now_us);
+        if let Some(packets) = &mut self.packets {
+            publisher.merge(PACKETS, packets.worker.take(0), DecoderState::default(), self.now_us);
+        }
+    }
+}
+
+/// Captures of packets, read in the order of their time.
+struct Packets {
+    worker: PacketWorker,
+    captures: Vec<PacketCapture>,
+}
+
+/// A capture, and the packet that comes next.
+struct PacketCapture {
+    path: PathBuf,
+    reader: CaptureReader,
+    next: Option<Next>,
+}
+
+struct Next {
+    at_us: i64,
+    is_ethernet: bool,
+    bytes: Vec<u8>,
+}
+
+impl Packets {
+    /// Opens the captures; `None` if there are none.
+    fn open(paths: &[PathBuf], shared: &Shared) -> Result<Option<Packets>, Failure> {
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let names = paths.iter().map(|path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
+        let mut captures = Vec::new();
+        for path in paths {
+            let reader = CaptureReader::open(path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+            let mut capture = PacketCapture { path: path.clone(), reader, next: None };
+            let buffer = Vec::new();
+            capture.advance(buffer)?;
+            if capture.next.is_none() {
+                return Err(Failure::failed(format!("{}: there are no packets in it", path.display())));
+            }
+            captures.push(capture);
+        }
+        Ok(Some(Packets { worker: PacketWorker::new(shared, names), captures }))
+    }
+
+    /// Time of the packet that comes next.
+    fn next_us(&self) -> Result<Option<i64>, Failure> {
+        Ok(self.captures.iter().filter_map(|capture| Some(capture.next.as_ref()?.at_us)).min())
+    }
+
+    /// Measures the packets before `end_us`.
+    fn until(&mut self, end_us: i64) -> Result<(), Failure> {
+        loop {
+            let first = (0..self.captures.len())
+                .filter_map(|source| Some((self.captures[source].next.as_ref()?.at_us, source)))
+                .min()
+                .filter(|(at_us, _)| *at_us < end_us);
+            let Some((_, source)) = first else { return Ok(()) };
+            let capture = &mut self.captures[source];
+            let Some(Next { at_us, is_ethernet, bytes }) = capture.next.take() else { return Ok(()) };
+            self.worker.frame(source, &Frame { at_us, is_ethernet, vlan: 0, bytes: &bytes });
+            capture.advance(bytes)?;
+        }
+    }
+}
+
+impl PacketCapture {
+    /// Reads the packet that comes next, into a buffer that was used before.
+    fn advance(&mut self, mut buffer: Vec<u8>) -> Result<(), Failure> {
+        let worded = |error| Failure::failed(format!("{}: {error}", self.path.display()));
+        self.next = self.reader.next_frame().map_err(worded)?.map(|frame| {
+            buffer.clear();
+            buffer.extend_from_slice(frame.bytes);
+            Next { at_us: frame.at_us, is_ethernet: frame.is_ethernet, bytes: buffer }
+        });
+        Ok(())
     }
 }
 

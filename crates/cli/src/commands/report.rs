@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use model::table::Row;
-use model::tables::LinkRow;
+use model::tables::{LatencyRow, LinkRow};
 use model::time::{DETAIL_WINDOW_US, WINDOW_US, slot_start_us};
 use report::{Answer, Filter, Options, Range, ReportError, parse_instant, parse_span};
 
@@ -138,6 +138,11 @@ impl Scope {
     /// End of the last whole five minutes that there are; of less than that, the end of it.
     fn end_of_data(&self) -> Result<i64, Failure> {
         let last_us = store::last_window_us(&self.data, LinkRow::TABLE).map_err(Failure::failed)?;
+        // Where packets were measured without telemetry there is nothing but latency.
+        let latency_us = store::last_window_us(&self.data, LatencyRow::TABLE).map_err(Failure::failed)?;
+        if let (None, Some(latency_us)) = (last_us, latency_us) {
+            return Ok(latency_us + WINDOW_US);
+        }
         // Of what is older than two weeks there are rows of five minutes alone.
         let coarse_us = store::extent(&self.data, "links_5m").map_err(Failure::failed)?.map(|(_, end_us)| end_us);
         let last_us = last_us.map(|last_us| last_us + WINDOW_US).or(coarse_us).unwrap_or_else(|| Clock::wall().now_us());

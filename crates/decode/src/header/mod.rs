@@ -13,6 +13,7 @@
 //! limit, so the work is bounded. Nothing is allocated.
 
 mod link;
+mod mirrored;
 mod network;
 mod tunnel;
 
@@ -20,6 +21,8 @@ mod tunnel;
 mod tests;
 
 use model::{Address, Mac};
+
+pub use mirrored::mirrored;
 
 /// Most link layers (tags, label stacks, pseudo-wires) and most extension headers that are walked where
 /// nobody sets another number.

@@ -7,7 +7,7 @@ use super::{IpHeader, u16_at, u32_at};
 
 const HOP_BY_HOP: u8 = 0;
 const ICMP: u8 = 1;
-const TCP: u8 = 6;
+pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
 const DCCP: u8 = 33;
 const ROUTING: u8 = 43;

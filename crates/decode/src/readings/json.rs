@@ -123,7 +123,7 @@ fn scalar(value: &Value) -> Option<Scalar> {
 }
 
 /// A time since 1970, whose unit its size tells: seconds, milli-, micro- or nanoseconds.
-fn time_us(value: &Value) -> Option<i64> {
+pub(crate) fn time_us(value: &Value) -> Option<i64> {
     let number = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.parse().ok()?,

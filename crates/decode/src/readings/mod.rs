@@ -11,6 +11,7 @@ mod prometheus;
 use model::InterfaceCounters;
 
 pub use json::parse_line;
+pub(crate) use json::time_us;
 pub use prometheus::parse_exposition;
 
 /// What a document says of one interface at one moment.

@@ -10,6 +10,7 @@ use super::{ExporterPlan, Inventory, NONE, PortDetail, SamplingEntry, name};
 use crate::azure::clean;
 use crate::config::{ExporterConfig, InterfaceRef, PeeringConfig, PortConfig, SamplingConfig};
 use crate::interface_table::TableInterface;
+use crate::mirror::TapRule;
 use crate::peerings::Peering;
 
 impl Inventory {
@@ -27,6 +28,7 @@ impl Inventory {
         builder.bind_interfaces();
         builder.next_hops();
         builder.sampling();
+        builder.taps();
         if builder.errors.is_empty() { Ok(builder.inventory) } else { Err(builder.errors) }
     }
 }
@@ -107,6 +109,21 @@ impl<'a> Builder<'a> {
                 None => self.implied_exporter(row.exporter),
             };
             self.inventory.exporters[index].table.insert(row.index, (row.name.clone(), row.speed_bps));
+        }
+    }
+
+    fn taps(&mut self) {
+        for tap in &self.config.tap {
+            let place = format!("[[tap]] of \"{}\"", tap.connection);
+            self.check_vlan(&place, tap.vlan);
+            let links = &self.inventory.directory.links;
+            match (0_u32..).zip(links).find(|(_, link)| *link.name == *tap.connection) {
+                Some((link, _)) => {
+                    let (interface, vlan, macs) = (tap.interface.clone(), tap.vlan, tap.macs.clone());
+                    self.inventory.taps.push(TapRule { link, interface, vlan, macs });
+                }
+                None => self.error(format!("{place}: there is no connection or transit link of this name")),
+            }
         }
     }
 

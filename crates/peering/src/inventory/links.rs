@@ -234,7 +234,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn check_vlan(&mut self, place: &str, vlan: Option<u16>) {
+    pub(super) fn check_vlan(&mut self, place: &str, vlan: Option<u16>) {
         if vlan.is_some_and(|vlan| vlan == 0 || vlan > VLAN_MAX) {
             self.error(format!("{place}: vlan is out of range: give 1 to {VLAN_MAX}"));
         }

@@ -13,6 +13,7 @@ use model::record::Metering;
 use model::{Address, Mac, Name, Prefix};
 
 use crate::config::{InterfaceRef, PeeringSettings};
+use crate::mirror::TapRule;
 use crate::resolver::selector::Selector;
 
 /// What stands for "no link" and "no port".
@@ -37,6 +38,7 @@ pub struct Inventory {
     /// too, of whatever the router carries.
     pub(crate) routers: HashMap<Address, Vec<u32>>,
     pub(crate) sampling: Vec<SamplingEntry>,
+    pub(crate) taps: Vec<TapRule>,
     pub(crate) notes: Vec<String>,
 }
 

@@ -52,9 +52,9 @@ pub struct Resolver {
 
 /// Which ends of a record are Microsoft's.
 #[derive(Clone, Copy, Debug, Default)]
-struct Ends {
-    source: bool,
-    destination: bool,
+pub(crate) struct Ends {
+    pub(crate) source: bool,
+    pub(crate) destination: bool,
     is_through: bool,
 }
 
@@ -523,7 +523,7 @@ enum Named {
 
 impl Ends {
     #[inline]
-    fn of(attribution: &Attribution, names: &TagNames) -> Ends {
+    pub(crate) fn of(attribution: &Attribution, names: &TagNames) -> Ends {
         let (source, destination) = (attribution.source.tag.is_microsoft(), attribution.destination.tag.is_microsoft());
         if !(source && destination) {
             return Ends { source, destination, is_through: false };

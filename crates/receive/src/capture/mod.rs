@@ -9,5 +9,5 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use reader::{CaptureError, CaptureNotes, CaptureReader, CapturedDatagram};
+pub use reader::{CaptureError, CaptureNotes, CaptureReader, CapturedDatagram, Frame};
 pub use writer::CaptureWriter;

@@ -71,6 +71,18 @@ pub(crate) fn parse(link_type: i32, packet: &[u8]) -> Parsed {
     }
 }
 
+/// Where a packet of a link type begins: whether with an Ethernet header or with IP, and at which byte.
+pub(crate) fn frame_start(link_type: i32) -> Option<(bool, usize)> {
+    match link_type {
+        1 => Some((true, 0)),
+        0 | 108 => Some((false, 4)),
+        12 | 14 | 101 | 228 | 229 => Some((false, 0)),
+        113 => Some((false, 16)),
+        276 => Some((false, 20)),
+        _ => None,
+    }
+}
+
 /// Parses a UDP datagram whose IP payload has been joined from fragments.
 pub(crate) fn joined(source: IpAddr, destination: IpAddr, payload: &[u8]) -> Option<Datagram> {
     match udp(payload, 0..payload.len(), source, destination, false) {

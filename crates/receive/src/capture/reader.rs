@@ -59,6 +59,19 @@ pub struct CapturedDatagram<'a> {
     pub is_cut_off: bool,
 }
 
+/// A packet as it was captured: a frame, or from its IP header on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// When it passed, microseconds since 1970.
+    pub at_us: i64,
+    /// It begins with an Ethernet header, else with an IP header.
+    pub is_ethernet: bool,
+    /// A VLAN that was taken off the frame; 0 where there is none, or it is still in it.
+    pub vlan: u16,
+    /// Its bytes, or as many as were captured.
+    pub bytes: &'a [u8],
+}
+
 /// What else was in a capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureNotes {
@@ -204,6 +217,22 @@ impl CaptureReader {
             }
         }
         self.notes.fragments_incomplete = self.fragments.given_up + self.fragments.waiting();
+        Ok(None)
+    }
+
+    /// The next packet whole, whatever it carries; `None` at the end, and of an IPFIX file.
+    ///
+    /// # Errors
+    ///
+    /// As [`CaptureReader::next`].
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        while let Some((at_us, link_type)) = self.next_packet()? {
+            if let Some((is_ethernet, start)) = packet::frame_start(link_type) {
+                let bytes = self.packet.get(start..).unwrap_or(&[]);
+                return Ok(Some(Frame { at_us, is_ethernet, vlan: 0, bytes }));
+            }
+            self.notes.unknown_link_type += 1;
+        }
         Ok(None)
     }
 

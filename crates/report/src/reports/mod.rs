@@ -3,6 +3,7 @@
 mod azure;
 mod customers;
 mod exporters;
+mod latency;
 mod links;
 mod overview;
 mod policy;
@@ -80,6 +81,7 @@ impl Report {
         traffic::REPORT,
         customers::REPORT,
         resilience::REPORT,
+        latency::REPORT,
         transit::REPORT,
         policy::REPORT,
         azure::REPORT,
@@ -150,6 +152,8 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("traffic", include_str!("../sql/traffic.sql")),
     ("prefixes", include_str!("../sql/prefixes.sql")),
     ("split", include_str!("../sql/split.sql")),
+    ("latency", include_str!("../sql/latency.sql")),
+    ("latency_buckets", include_str!("../sql/latency_buckets.sql")),
     ("exporters", include_str!("../sql/exporters.sql")),
     ("origins", include_str!("../sql/origins.sql")),
     ("transit", include_str!("../sql/transit.sql")),
