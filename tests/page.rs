@@ -49,7 +49,8 @@ fn ask(page: &str, request: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(page).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let length = body.len();
-    write!(stream, "{request} HTTP/1.1\r\nhost: {page}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}").unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nhost: {page}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -71,7 +72,8 @@ fn until(page: &str, path: &str, is_right: impl Fn(&str) -> bool) -> String {
 
 #[test]
 fn the_page_is_driven_in_a_browser() {
-    let modules = Command::new("npm").args(["root", "-g"]).output().map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned());
+    let modules =
+        Command::new("npm").args(["root", "-g"]).output().map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned());
     let modules = std::env::var("NODE_PATH").or(modules).unwrap_or_default();
     let has_driver = Path::new(&modules).join("playwright-core").exists();
     if !has_program("chromium") || !has_program("node") || !has_driver {
@@ -149,15 +151,19 @@ fn dashboard_and_rules_speak_of_metrics_that_there_are() {
     let told = until(&running.page, "/metrics", |body| {
         body.contains("peerscope_connection_load_bytes_per_second{") && body.contains("peerscope_exporter_coverage_ratio{")
     });
-    let known: std::collections::BTreeSet<String> =
-        told.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next().map(str::to_owned)).collect();
+    let known: std::collections::BTreeSet<String> = told
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next().map(str::to_owned))
+        .collect();
     // Those that have no sample while all is well.
     let rare = ["peerscope_alerts_firing", "peerscope_connection_p95_utilisation_ratio", "peerscope_log_lines_suppressed_total"];
     for file in ["samples/prometheus-rules.yml", "samples/grafana-dashboard.json"] {
         let text = std::fs::read_to_string(checkout(file)).unwrap();
         let spoken = metrics_of(&text);
         assert!(spoken.len() > 5, "{file}");
-        let unknown: Vec<&String> = spoken.iter().filter(|name| !known.contains(*name) && !rare.contains(&name.as_str())).collect();
+        let unknown: Vec<&String> =
+            spoken.iter().filter(|name| !known.contains(*name) && !rare.contains(&name.as_str())).collect();
         assert!(unknown.is_empty(), "{file} speaks of {unknown:?}");
     }
     let dashboard = std::fs::read_to_string(checkout("samples/grafana-dashboard.json")).unwrap();

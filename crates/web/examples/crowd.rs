@@ -60,7 +60,13 @@ fn members(count: usize, start_us: i64) -> Vec<Member> {
             _ => level,
         };
         let place = (random(4) * PLACES.len() as f64) as usize;
-        let kind = if role == Role::Transit { "transit" } else if role == Role::Exchange { "ix" } else { "pni" };
+        let kind = if role == Role::Transit {
+            "transit"
+        } else if role == Role::Exchange {
+            "ix"
+        } else {
+            "pni"
+        };
         Member {
             name: format!("{}-{kind}-{index}", &PLACES[place].to_lowercase()[..3]).into(),
             place,
@@ -83,7 +89,8 @@ impl Member {
         let day = at_us as f64 / (24.0 * HOUR_US as f64);
         let wave = 1.0 - 0.25 * (TAU * (day - 0.35)).cos();
         let seed = (at_us / BIN_US) as u64 ^ (self.name.len() as u64) << 40 ^ (self.capacity_bps as u64) << 7;
-        let jitter = 1.0 + 0.06 * (noise(seed + way as u64) - 0.5) + 0.03 * (TAU * at_us as f64 / 4e8 + self.level[1] * 50.0).sin();
+        let jitter =
+            1.0 + 0.06 * (noise(seed + way as u64) - 0.5) + 0.03 * (TAU * at_us as f64 / 4e8 + self.level[1] * 50.0).sin();
         self.capacity_bps * self.level[way] * wave * jitter
     }
 
@@ -230,7 +237,8 @@ fn exporters(at_us: i64) -> Vec<Exporter> {
 fn event(members: &[Member], at_us: i64) -> Option<Event> {
     let failed = members.get(3)?;
     let down_us = failed.down_us?;
-    let takers: Vec<&Member> = members.iter().filter(|one| one.place == failed.place && one.name != failed.name).take(4).collect();
+    let takers: Vec<&Member> =
+        members.iter().filter(|one| one.place == failed.place && one.name != failed.name).take(4).collect();
     let moved = |(place, taker): (usize, &&Member)| {
         let share = [0.52, 0.27, 0.12, 0.05][place];
         Direction::ALL.map(|direction| Moved {
@@ -269,15 +277,15 @@ struct Invented(Vec<Member>);
 impl Archive for Invented {
     fn loads(&self, query: &LoadQuery) -> Result<Loads, String> {
         let length_us = query.to_us - query.from_us;
-        let step_us = [WINDOW_US, DETAIL_WINDOW_US, 6 * DETAIL_WINDOW_US, 24 * HOUR_US]
-            [usize::from(length_us > 6 * HOUR_US) + usize::from(length_us > 168 * HOUR_US) + usize::from(length_us > 840 * HOUR_US)];
+        let step_us = [WINDOW_US, DETAIL_WINDOW_US, 6 * DETAIL_WINDOW_US, 24 * HOUR_US][usize::from(length_us > 6 * HOUR_US)
+            + usize::from(length_us > 168 * HOUR_US)
+            + usize::from(length_us > 840 * HOUR_US)];
         let from_us = slot_start_us(query.from_us, step_us);
         let steps = (query.to_us - from_us) / step_us;
         let member = self.0.iter().find(|member| member.name == query.connection).ok_or("nothing is known of it")?;
         let ways = [0, 1].map(|way| {
-            let column = |factor: f64| -> Vec<f64> {
-                (0..steps).map(|step| member.bps(way, from_us + step * step_us) * factor).collect()
-            };
+            let column =
+                |factor: f64| -> Vec<f64> { (0..steps).map(|step| member.bps(way, from_us + step * step_us) * factor).collect() };
             LoadColumns {
                 mean_bps: column(1.0),
                 standard_error_bps: column(0.02),
@@ -294,10 +302,23 @@ impl Archive for Invented {
     }
 
     fn shares(&self, query: &ShareQuery) -> Result<Shares, String> {
-        let names = ["Exchange", "Teams", "AzureStorage", "Xbox", "SharePoint", "AzureFrontDoor", "<b>&amp;\"'\u{202e}evil", "unattributed"];
+        let names = [
+            "Exchange",
+            "Teams",
+            "AzureStorage",
+            "Xbox",
+            "SharePoint",
+            "AzureFrontDoor",
+            "<b>&amp;\"'\u{202e}evil",
+            "unattributed",
+        ];
         let row = |(index, name): (usize, &&str)| {
             let bytes = 9e13 / (index as f64 + 1.0).powf(1.4);
-            Share { name: Some((*name).into()), bytes: [bytes / 4.0, bytes], standard_error_bytes: [bytes / 400.0, bytes / 200.0] }
+            Share {
+                name: Some((*name).into()),
+                bytes: [bytes / 4.0, bytes],
+                standard_error_bytes: [bytes / 400.0, bytes / 200.0],
+            }
         };
         let rows: Vec<Share> = names.iter().enumerate().map(row).collect();
         let total = |way: usize| rows.iter().map(|row| row.bytes[way]).sum();

@@ -40,7 +40,5 @@ pub use picture::{Painter, Picture};
 pub use recent::{Recent, Step};
 pub use service::{Options, Screen, serve};
 pub use settings::{Access, WebLimits};
-pub use snapshot::{
-    Alert, Connection, Event, Exporter, History, Load, Moved, Port, Process, Snapshot, Utilisation, Way,
-};
+pub use snapshot::{Alert, Connection, Event, Exporter, History, Load, Moved, Port, Process, Snapshot, Utilisation, Way};
 pub use status::{Limits, Status};

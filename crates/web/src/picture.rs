@@ -60,9 +60,8 @@ impl Painter {
             let ratios = connection.ways.iter().filter_map(|way| way.utilisation.map(|utilisation| utilisation.ratio));
             ratios.fold(-1.0, f64::max)
         };
-        connections.sort_by(|a, b| {
-            (a.status, !a.is_peering).cmp(&(b.status, !b.is_peering)).then(fullest(b).total_cmp(&fullest(a)))
-        });
+        connections
+            .sort_by(|a, b| (a.status, !a.is_peering).cmp(&(b.status, !b.is_peering)).then(fullest(b).total_cmp(&fullest(a))));
         Picture { connections, ports: ports(recent), networks: Arc::new(networks) }
     }
 

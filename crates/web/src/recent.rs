@@ -303,7 +303,8 @@ impl Recent {
         let bins = &self.ports.get(&(port.clone(), direction))?.bins;
         let mature = bins.bins.range(..bins.mature());
         let both = mature.filter(|bin| !bin.bps.is_nan() && !bin.counter_bps.is_nan());
-        let add = |(count, flows, counters), bin: &Bin| (count + 1, flows + f64::from(bin.bps), counters + f64::from(bin.counter_bps));
+        let add =
+            |(count, flows, counters), bin: &Bin| (count + 1, flows + f64::from(bin.bps), counters + f64::from(bin.counter_bps));
         let (count, flows, counters) = both.fold((0, 0.0, 0.0), add);
         (count >= BINS_LEAST && counters > 0.0).then(|| flows / counters)
     }
@@ -342,9 +343,8 @@ impl Recent {
     /// 95th percentiles of a day: of the load, of the utilisation, and how many steps are known.
     pub(crate) fn p95(&self, name: &Name, direction: Direction) -> (Option<f64>, Option<f64>, usize) {
         let Some(known) = self.links.get(&(name.clone(), direction)) else { return (None, None, 0) };
-        let values = |of: fn(&Step) -> f32| -> Vec<f64> {
-            known.steps.by_start.values().map(|step| f64::from(of(step))).collect()
-        };
+        let values =
+            |of: fn(&Step) -> f32| -> Vec<f64> { known.steps.by_start.values().map(|step| f64::from(of(step))).collect() };
         let (mut bps, mut utilisation) = (values(|step| step.bps), values(|step| step.utilisation));
         let known = bps.iter().filter(|bps| !bps.is_nan()).count();
         (percentile(&mut bps, 0.95), percentile(&mut utilisation, 0.95), known)

@@ -40,16 +40,8 @@ pub enum Status {
 
 impl Status {
     /// All of them, the worst first.
-    pub const ALL: [Status; 8] = [
-        Status::Down,
-        Status::Full,
-        Status::Hot,
-        Status::Unsafe,
-        Status::Unknown,
-        Status::Half,
-        Status::Fine,
-        Status::Inactive,
-    ];
+    pub const ALL: [Status; 8] =
+        [Status::Down, Status::Full, Status::Hot, Status::Unsafe, Status::Unknown, Status::Half, Status::Fine, Status::Inactive];
 
     /// The name in the API and in metrics.
     pub const fn name(self) -> &'static str {

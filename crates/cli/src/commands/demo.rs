@@ -88,12 +88,7 @@ impl Demo {
 
 /// Shows the page at its usual place, or where there is room.
 #[cfg(feature = "web")]
-fn show_page(
-    collector: &mut Collector,
-    configured: &Configured,
-    data: &std::path::Path,
-    clock: Clock,
-) -> Result<(), Failure> {
+fn show_page(collector: &mut Collector, configured: &Configured, data: &std::path::Path, clock: Clock) -> Result<(), Failure> {
     let usual = configured.page.listen.map(|(address, _)| address);
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = usual.into_iter().chain([anywhere]).find_map(|address| std::net::TcpListener::bind(address).ok());
