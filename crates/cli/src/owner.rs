@@ -137,6 +137,7 @@ impl Publisher {
             series: owner.series(from_us, now_us, now_us),
             edge: self.connections.current().cloned().collect(),
             exporters: self.heard.rows().cloned().collect(),
+            alerts: self.alerts.standing(now_us),
             late_records: owner.late_records(),
             written: self.writer.written(),
             waiting: self.writer.waiting(),

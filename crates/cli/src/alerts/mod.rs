@@ -143,6 +143,12 @@ impl Alerts {
         self.publications(now_us)
     }
 
+    /// Alerts that go on and are not silenced, and those that have ended of late.
+    #[cfg(feature = "web")]
+    pub(crate) fn standing(&self, now_us: i64) -> Vec<alert::Alert> {
+        self.engine.standing(now_us)
+    }
+
     fn silences(&self) -> Vec<Silence> {
         let asked = self.delivery.as_ref().map(Delivery::silences).unwrap_or_default();
         self.plan.silences.iter().cloned().chain(asked).collect()

@@ -18,7 +18,7 @@ use model::tables::{ConnectionRow, ExporterRow, LinkRow};
 use model::time::{DETAIL_WINDOW_US, SECOND_US, slot_start_us};
 use model::{Direction, Ledger};
 use peering::Inventory;
-use web::{Exporter, Painter, Process, Recent, Screen, Snapshot, Step};
+use web::{Alert, Exporter, Painter, Process, Recent, Screen, Snapshot, Step};
 
 use crate::clock::Clock;
 use crate::collector::{REPORTS_MOST, Totals};
@@ -51,6 +51,8 @@ pub(crate) struct Sight {
     pub(crate) series: Series,
     pub(crate) edge: Vec<ConnectionRow>,
     pub(crate) exporters: Vec<ExporterRow>,
+    /// Those that go on and are not silenced, and those that have ended of late.
+    pub(crate) alerts: Vec<alert::Alert>,
     pub(crate) late_records: u64,
     pub(crate) written: Written,
     /// Tasks and rows that wait for the disk, and whether it fails.
@@ -212,12 +214,24 @@ impl Painting {
             ports: picture.ports,
             networks: picture.networks,
             exporters,
-            // Told by those who judge failovers and alerts.
+            // Told by those who judge failovers.
             events: Vec::new(),
-            alerts: Vec::new(),
+            alerts: sight.alerts.into_iter().map(shown).collect(),
             ledger,
             process,
         }
+    }
+}
+
+fn shown(alert: alert::Alert) -> Alert {
+    Alert {
+        at_us: alert.ended_us.unwrap_or(alert.started_us),
+        rule: alert.kind.name().into(),
+        state: alert.state.name().into(),
+        severity: alert.severity.name().into(),
+        connection: alert.subject.connection,
+        direction: alert.subject.direction,
+        summary: alert.summary,
     }
 }
 
