@@ -149,7 +149,9 @@ fn metrics_of(text: &str) -> std::collections::BTreeSet<String> {
 fn dashboard_and_rules_speak_of_metrics_that_there_are() {
     let running = demo();
     let told = until(&running.page, "/metrics", |body| {
-        body.contains("peerscope_connection_load_bytes_per_second{") && body.contains("peerscope_exporter_coverage_ratio{")
+        ["connection_load_bytes_per_second", "exporter_coverage_ratio", "connection_failure_utilisation_ratio"]
+            .iter()
+            .all(|name| body.contains(&format!("peerscope_{name}{{")))
     });
     let known: std::collections::BTreeSet<String> = told
         .lines()

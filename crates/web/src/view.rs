@@ -13,9 +13,11 @@ pub(crate) const fn ms(us: i64) -> i64 {
     us.div_euclid(1_000)
 }
 
-/// A number rounded to what is worth sending; unknown is null.
-fn whole(value: f64) -> Option<f64> {
-    (!value.is_nan()).then(|| value.round())
+/// A number rounded to what is worth sending, six digits of large ones; unknown is null.
+pub(crate) fn whole(value: f64) -> Option<f64> {
+    const DIGITS: i32 = 6;
+    let unit = 10_f64.powi((value.abs().max(1.0).log10().floor() as i32 + 1 - DIGITS).max(0));
+    (!value.is_nan()).then(|| (value / unit).round() * unit)
 }
 
 fn ratio(value: f64) -> Option<f64> {
