@@ -259,6 +259,7 @@ impl<'a> PortView<'a> {
 #[derive(Serialize)]
 pub(crate) struct ExporterView<'a> {
     name: Option<&'a str>,
+    exporter: &'a str,
     address: &'a str,
     domain: i64,
     protocol: &'a str,
@@ -289,7 +290,8 @@ impl<'a> ExporterView<'a> {
         let row = &exporter.row;
         ExporterView {
             name: exporter.name.as_deref(),
-            address: &row.exporter,
+            exporter: &row.exporter,
+            address: &row.address,
             domain: row.domain,
             protocol: &row.protocol,
             minute_ms: ms(row.window_start.0),
