@@ -96,7 +96,10 @@ fn the_api_is_as_it_is_described() {
     }
     let running = demo();
     until(&running.page, "/api/v1/connections", |body| body.contains("fra-direct-1"));
+    // It keeps what it found beside where it runs.
+    let folder = tempfile::tempdir().unwrap();
     let mut schemathesis = Command::new("schemathesis");
+    schemathesis.current_dir(&folder);
     schemathesis.args(["run", "--exclude-path", "/api/v1/live", "--max-examples", "20", "--seed", "8075", "--no-color"]);
     schemathesis.args(["--phases", "examples,coverage,fuzzing", "--request-timeout", "60"]);
     succeed(schemathesis.arg(format!("http://{}/api/v1/openapi.json", running.page)));
@@ -149,7 +152,9 @@ fn metrics_of(text: &str) -> std::collections::BTreeSet<String> {
 fn dashboard_and_rules_speak_of_metrics_that_there_are() {
     let running = demo();
     let told = until(&running.page, "/metrics", |body| {
-        body.contains("peerscope_connection_load_bytes_per_second{") && body.contains("peerscope_exporter_coverage_ratio{")
+        ["connection_load_bytes_per_second", "exporter_coverage_ratio", "connection_failure_utilisation_ratio"]
+            .iter()
+            .all(|name| body.contains(&format!("peerscope_{name}{{")))
     });
     let known: std::collections::BTreeSet<String> = told
         .lines()

@@ -33,7 +33,8 @@ async function desktop(browser) {
   await page.goto(`${address}/`);
   await page.locator(".row .name", { hasText: "fra-direct-1" }).waitFor();
   await page.waitForFunction(() => [...document.querySelectorAll(".row .value")].some((value) => /bit\/s/.test(value.textContent)), null, { timeout: PATIENCE });
-  check(await page.locator(".row").count() >= 4, "all connections are listed");
+  await page.locator(".row .name", { hasText: "ams-transit" }).waitFor();
+  check(await page.locator(".row").count() >= 4, "all connections are listed, transit among them");
   await page.screenshot({ path: `${folder}/page-list.png` });
 
   const before = await page.locator("#pulse-text").textContent();

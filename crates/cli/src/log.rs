@@ -1,7 +1,7 @@
 //! What the program tells on standard error: a line each, text or JSON, at most one a second and reason.
 //!
-//! A reason is the place in the program that tells. What is held back is counted, and the next line of the
-//! same reason says how many there were.
+//! A reason is the place in the program that tells. A few lines may come at once, such as one an address at the
+//! start; what is held back is counted, and the next line of the same reason says how many there were.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -17,8 +17,10 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Time between two lines of one reason.
+/// Time between two lines of one reason, in the long run.
 const EVERY: Duration = Duration::from_secs(1);
+/// Lines of one reason that may come at once.
+const AT_ONCE: u32 = 4;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -30,10 +32,11 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// When a reason told last, and what was held back.
+/// How often a reason told, and what was held back.
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
-    at: Option<Instant>,
+    /// When it will have told no more than one a second; in the future where it told several at once.
+    even_at: Option<Instant>,
     held_back: u64,
     held_back_in_all: u64,
 }
@@ -48,12 +51,13 @@ impl Reasons {
     /// Whether a reason may tell at `now`; gives how many lines were held back before.
     fn may_tell(&mut self, reason: (&'static str, u32), now: Instant) -> Option<u64> {
         let told = self.told.entry(reason).or_default();
-        if told.at.is_some_and(|at| now.duration_since(at) < EVERY) {
+        let even_at = told.even_at.map_or(now, |at| at.max(now));
+        if even_at.duration_since(now) > EVERY * (AT_ONCE - 1) {
             told.held_back += 1;
             told.held_back_in_all += 1;
             return None;
         }
-        told.at = Some(now);
+        told.even_at = Some(even_at + EVERY);
         Some(std::mem::take(&mut told.held_back))
     }
 }
@@ -166,10 +170,12 @@ mod tests {
     #[test]
     fn a_reason_tells_once_a_second_and_then_how_often_it_would_have() {
         let (mut reasons, start) = (Reasons::default(), Instant::now());
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut tell = |line: u32, ms: u64| reasons.may_tell(("a.rs", line), at(ms));
-        assert_eq!([tell(1, 0), tell(1, 10), tell(1, 999), tell(2, 999)], [Some(0), None, None, Some(0)]);
+        let mut tell = |line: u32, ms: u64| reasons.may_tell(("a.rs", line), start + Duration::from_millis(ms));
+        assert_eq!([tell(1, 0), tell(1, 0), tell(1, 0), tell(1, 0)], [Some(0); 4], "a few at once");
+        assert_eq!([tell(1, 10), tell(1, 999), tell(2, 999)], [None, None, Some(0)]);
         assert_eq!([tell(1, 1_000), tell(1, 1_001), tell(1, 2_000)], [Some(2), None, Some(1)]);
+        let told = (0..1_000).filter(|ms| tell(1, 3_000 + 10 * ms).is_some()).count();
+        assert_eq!(told, 10, "of a hundred a second");
     }
 
     #[test]

@@ -14,7 +14,9 @@ use proptest::prelude::*;
 
 use crate::layout::HOUR_US;
 use crate::state::{State, read_state, write_state};
-use crate::{Store, StoreError, StoreSettings, columns, read, read_five_minutes};
+use crate::{
+    Selection, Store, StoreError, StoreSettings, columns, read, read_five_minutes, read_five_minutes_selected, read_selected,
+};
 
 const WINDOW_US: i64 = 60_000_000;
 
@@ -94,6 +96,30 @@ fn a_window_is_a_file_and_a_revision_replaces_it() {
     assert!(file.exists(), "{}", file.display());
     let part = read::<LinkRow>(data.path(), start_us + 1, i64::MAX).unwrap().rows;
     assert_eq!(part.len(), 2);
+}
+
+#[test]
+fn rows_of_one_link_are_read_alone_and_no_further_than_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), StoreSettings::default()).unwrap();
+    for minute in 0..10 {
+        let start_us = minute * WINDOW_US;
+        let rows = ["a", "b", "c"].map(|name| link(start_us, name, minute)).to_vec();
+        store.publish(&Publication { window_start_us: start_us, rows: Rows::Links(rows) }).unwrap();
+    }
+    let most = std::cell::Cell::new(usize::MAX);
+    let goes_on = |rows: usize| rows < most.get();
+    let selection = Selection { column: "connection", value: "b", goes_on: &goes_on };
+    let read = || read_selected::<LinkRow>(folder.path(), 2 * WINDOW_US, 9 * WINDOW_US, &selection).unwrap().rows;
+    assert!(read().iter().all(|row| &*row.connection == "b"));
+    assert_eq!(read().iter().map(|row| row.samples).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8]);
+    let coarse = read_five_minutes_selected::<LinkRow>(folder.path(), 0, 10 * WINDOW_US, &selection).unwrap().rows;
+    assert_eq!(coarse.iter().map(|row| (&*row.connection, row.samples)).collect::<Vec<_>>(), [("b", 10), ("b", 35)]);
+    most.set(3);
+    assert_eq!(read().len(), 3);
+    let unknown = Selection { column: "nothing", ..selection };
+    let found = read_selected::<LinkRow>(folder.path(), 0, i64::MAX, &unknown).unwrap();
+    assert!(found.rows.is_empty() && found.damaged[0].reason.contains("nothing"), "{:?}", found.damaged.first());
 }
 
 #[test]

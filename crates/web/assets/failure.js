@@ -82,7 +82,7 @@ export function whatIfPage({ main, state, query }) {
     const verdict = told.holds
       ? el("p", { class: "verdict-line holds" }, mark("fine"), "The others hold.")
       : el("p", { class: "verdict-line breaks" }, mark("full"), told.unplaced_bps > 0 ? `The others do not hold: up to ${rate(told.unplaced_bps)} find no room.` : "The others are too full to hold.");
-    const moved = `${rate(told.moved_now_bps)} would move now, ${rate(told.moved_worst_bps)} at most in 24 hours`
+    const moved = `${rate(told.moved_now_bps)} would move now${told.moved_worst_bps === null ? "" : `, ${rate(told.moved_worst_bps)} at the worst of 24 hours`}`
       + (told.leaves_location_bps > 0 ? `; ${rate(told.leaves_location_bps)} would leave its metro.` : ".");
     const rows = told.survivors.map((one) => el("tr", {},
       el("td", {}, el("a", { href: toConnection(one.connection) }, one.connection)),
@@ -91,7 +91,7 @@ export function whatIfPage({ main, state, query }) {
       el("td", { class: "number" }, el("b", {}, percent(one.worst_ratio))),
       el("td", { class: "bar-cell", title: `worst at ${moment(one.worst_at_ms)}` }, survivorBar(one.before_ratio, Math.max(one.worst_ratio ?? 0, one.now_ratio ?? 0)))));
     return el("section", { class: "direction" }, heading, verdict, el("p", { class: "said" }, moved),
-      el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Survivor"), el("th", { class: "number" }, "is"), el("th", { class: "number" }, "now"), el("th", { class: "number" }, "worst"), el("th", { class: "bar-cell" }, "before → worst, | full"))), el("tbody", {}, rows))));
+      el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "Survivor"), el("th", { class: "number" }, "is full"), el("th", { class: "number" }, "would be now"), el("th", { class: "number" }, "at the worst of 24 h"), el("th", { class: "bar-cell" }, "is → would be at most; the line is full"))), el("tbody", {}, rows))));
   }
 
   filter.addEventListener("input", narrow);

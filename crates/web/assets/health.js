@@ -11,7 +11,7 @@ export function exportersPage({ main, state }) {
   async function show() {
     try {
       const { exporters, ledger: lines, at_ms: atMs } = await ask("exporters");
-      exporters.sort((a, b) => (b.faults.length > 0) - (a.faults.length > 0) || a.address.localeCompare(b.address) || a.domain - b.domain);
+      exporters.sort((a, b) => (b.faults.length > 0) - (a.faults.length > 0) || a.exporter.localeCompare(b.exporter) || a.domain - b.domain);
       const faulty = exporters.filter((exporter) => exporter.faults.length > 0).length;
       say(about, exporters.length === 0 ? "None was heard yet: rows are of whole minutes." : `${exporters.length} domains in their last whole minute, ${faulty === 0 ? "none with faults" : `${faulty} with faults`}.`);
       body.replaceChildren(...(exporters.length === 0 ? [] : [el("div", { class: "scroll" }, table(exporters, atMs))]));
@@ -24,7 +24,7 @@ export function exportersPage({ main, state }) {
   function table(exporters, atMs) {
     const number = (text, title) => el("td", { class: "number", title }, text);
     const rows = exporters.map((one) => el("tr", { class: one.faults.length > 0 ? "faulty" : "" },
-      el("td", {}, mark(one.faults.length > 0 ? "hot" : "fine"), el("b", {}, one.name ?? one.address), el("small", {}, `${one.name ? `${one.address} · ` : ""}${one.protocol} · domain ${one.domain}`), ...one.faults.map((fault) => el("p", { class: "fault" }, fault))),
+      el("td", {}, mark(one.faults.length > 0 ? "hot" : "fine"), el("b", {}, one.name ?? one.exporter), el("small", {}, `${one.name ? `${one.exporter} · ` : ""}${one.protocol} · domain ${one.domain}`), ...one.faults.map((fault) => el("p", { class: "fault" }, fault))),
       number(percent(one.coverage_ratio), "Share of what it sent that came and was decoded"),
       number(one.records.toLocaleString(), `${one.datagrams.toLocaleString()} datagrams`),
       number(lost(one), "Lost by the sequence numbers"),

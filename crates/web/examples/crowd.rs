@@ -206,6 +206,7 @@ fn exporters(at_us: i64) -> Vec<Exporter> {
             window_start: Timestamp(slot_start_us(at_us, WINDOW_US) - WINDOW_US),
             window_seconds: 60,
             exporter: format!("192.0.2.{}", index + 1).into(),
+            address: format!("192.0.2.{}", index + 1).into(),
             domain: index % 2,
             protocol: ["ipfix", "netflow_v9", "sflow"][index as usize % 3].into(),
             datagrams: 12_000 + 37 * index,

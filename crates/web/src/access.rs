@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::answer::refusal;
+use crate::answer::{Refusal, refusal};
 use crate::service::Service;
 use crate::settings::Access;
 
@@ -39,7 +39,7 @@ pub(crate) async fn guard(State(service): State<Arc<Service>>, request: Request,
     let checked = check(&service.access, peer, request.method(), request.uri().path(), request.headers());
     let mut response = match checked {
         Ok(()) => next.run(request).await,
-        Err((status, sentence)) => refusal(status, sentence),
+        Err(refused) => refused.into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
@@ -50,36 +50,30 @@ pub(crate) async fn guard(State(service): State<Arc<Service>>, request: Request,
         // A browser asks its user for it: any name, the token as the password.
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"peerscope\""));
     }
-    response.into_response()
+    response
 }
 
-fn check(
-    access: &Access,
-    peer: Option<IpAddr>,
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-) -> Result<(), (StatusCode, String)> {
+fn check(access: &Access, peer: Option<IpAddr>, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     let is_proxied = access.proxies.is_empty() || peer.is_none_or(|peer| peer.is_loopback() || access.proxies.contains(&peer));
     if !is_proxied {
-        return Err((StatusCode::FORBIDDEN, "only the reverse proxies of [web] proxies may ask here".into()));
+        return Err(refusal(StatusCode::FORBIDDEN, "only the reverse proxies of [web] proxies may ask here"));
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_known_host(access, host) {
         // A name that somebody else's server gave to this address must not open it to that server's pages.
         let sentence = "the page is not known by this name: ask by address, or add the name to [web] hosts";
-        return Err((StatusCode::MISDIRECTED_REQUEST, sentence.into()));
+        return Err(refusal(StatusCode::MISDIRECTED_REQUEST, sentence));
     }
     let is_foreign = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
     if is_foreign && !(path == "/" && *method == Method::GET) {
-        return Err((StatusCode::FORBIDDEN, "other sites' pages may not ask here".into()));
+        return Err(refusal(StatusCode::FORBIDDEN, "other sites' pages may not ask here"));
     }
     let Some(token) = &access.token else { return Ok(()) };
     let is_let_in = OPEN.contains(&path) || shown(headers).is_some_and(|shown| is_same(&shown, token.as_bytes()));
     if is_let_in {
         return Ok(());
     }
-    Err((StatusCode::UNAUTHORIZED, "show the token: Authorization: Bearer TOKEN, or as the password in a browser".into()))
+    Err(refusal(StatusCode::UNAUTHORIZED, "show the token: Authorization: Bearer TOKEN, or as the password in a browser"))
 }
 
 /// Whether a request shows the token as programs do: browsers never send it of themselves.
@@ -152,7 +146,7 @@ mod tests {
         }
         match check(access, Some(peer.parse().unwrap()), &Method::GET, path, &map) {
             Ok(()) => 200,
-            Err((status, _)) => status.as_u16(),
+            Err(refused) => refused.into_response().status().as_u16(),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub(crate) fn json(document: &impl Serialize) -> Response {
     match serde_json::to_vec(document) {
         Ok(bytes) => with_type(bytes, "application/json"),
-        Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("the answer cannot be written: {error}")),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -19,19 +19,27 @@ pub(crate) fn with_type(bytes: impl Into<axum::body::Body>, kind: &'static str) 
     response
 }
 
-#[derive(Serialize)]
-struct Refusal {
-    error: String,
+/// What is wrong, in a sentence.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    sentence: String,
 }
 
-/// What is wrong, in a sentence.
-pub(crate) fn refusal(status: StatusCode, sentence: impl Into<String>) -> Response {
-    let mut response = json(&Refusal { error: sentence.into() });
-    *response.status_mut() = status;
-    response.into_response()
+/// A refusal with a status of HTTP.
+pub(crate) fn refusal(status: StatusCode, sentence: impl Into<String>) -> Refusal {
+    Refusal { status, sentence: sentence.into() }
 }
 
 /// A wrong request.
-pub(crate) fn wrong(sentence: impl Into<String>) -> Response {
+pub(crate) fn wrong(sentence: impl Into<String>) -> Refusal {
     refusal(StatusCode::BAD_REQUEST, sentence)
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = json(&serde_json::json!({ "error": self.sentence }));
+        *response.status_mut() = self.status;
+        response
+    }
 }

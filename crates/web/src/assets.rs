@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::answer::{refusal, with_type};
 
@@ -36,7 +36,7 @@ pub(crate) fn page() -> Response {
 /// `GET /assets/NAME`.
 pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let Some((_, kind, text)) = FILES.iter().find(|(known, _, _)| *known == name) else {
-        return refusal(StatusCode::NOT_FOUND, "there is no such file");
+        return refusal(StatusCode::NOT_FOUND, "there is no such file").into_response();
     };
     let mut response = with_type(*text, kind);
     // Another version of the program has other files under the same names.

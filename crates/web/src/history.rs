@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::archive::{By, LoadColumns, Loads, Share, Shares};
-use crate::view::ms;
+use crate::view::{ms, whole};
 
 /// The answer of `/api/v1/loads`.
 #[derive(Serialize)]
@@ -49,7 +49,7 @@ impl<'a> LoadsView<'a> {
 
 impl ColumnsView {
     fn of(columns: &LoadColumns) -> ColumnsView {
-        let whole = |values: &[f64]| values.iter().map(|value| (!value.is_nan()).then(|| value.round())).collect();
+        let whole = |values: &[f64]| values.iter().map(|value| whole(*value)).collect();
         let ratio = |value: &f64| (!value.is_nan()).then(|| (value * 1e4).round() / 1e4);
         ColumnsView {
             mean_bps: whole(&columns.mean_bps),

@@ -87,7 +87,7 @@ impl Networks {
 
     /// What the failure of each one alone would come to over the day, by place.
     pub(crate) fn failures_of_day(&self) -> Vec<Option<FailureOfOne>> {
-        let one = |place| self.failure(&*self.day, place, |step| self.day_from_us + step as i64 * STEP_US);
+        let one = |place| self.failure(&self.day, place, |step| self.day_from_us + step as i64 * STEP_US);
         (0..self.names.len()).map(one).collect()
     }
 

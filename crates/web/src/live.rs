@@ -19,7 +19,7 @@ use crate::view::ms;
 /// `GET /api/v1/live`.
 pub(crate) async fn listen(State(service): State<Arc<Service>>) -> Response {
     let Ok(permit) = service.listeners.clone().try_acquire_owned() else {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "as many pages listen as may: [web.limits] listeners");
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "as many pages listen as may: [web.limits] listeners").into_response();
     };
     let mut before: Option<Arc<Shown>> = None;
     let stream = WatchStream::new(service.shown.clone()).filter(|shown| shown.at.is_some()).map(move |shown| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use model::Direction;
 use model::ledger::{DatagramRefusal, RecordRefusal, SetSkip};
 use prometheus_client::collector::Collector;
@@ -35,7 +35,7 @@ pub(crate) async fn scrape(State(service): State<Arc<Service>>) -> Response {
     let mut text = String::new();
     match encode(&mut text, &registry) {
         Ok(()) => with_type(text, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
-        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"),
+        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written").into_response(),
     }
 }
 

@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use serde::Serialize;
 
 use crate::access::{guard, is_bearer};
-use crate::answer::{json, refusal, with_type, wrong};
+use crate::answer::{Refusal, json, refusal, with_type, wrong};
 use crate::archive::{Archive, Budget, By, LoadQuery, PushError, ShareQuery};
 use crate::history::{LoadsView, SharesView};
 use crate::parameters::Parameters;
@@ -34,7 +34,7 @@ const FAILED_MOST: usize = 1_000;
 const DAY_US: i64 = 86_400_000_000;
 
 type Shared = State<Arc<Service>>;
-type Answer = Result<Response, Response>;
+type Answer = Result<Response, Refusal>;
 
 pub(crate) fn router(service: Arc<Service>) -> Router {
     Router::new()
@@ -64,7 +64,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
 }
 
 /// The parameters that a request may have.
-fn read<'a>(query: &'a RawQuery, known: &[&str]) -> Result<Parameters<'a>, Response> {
+fn read<'a>(query: &'a RawQuery, known: &[&str]) -> Result<Parameters<'a>, Refusal> {
     Parameters::read(query.0.as_deref(), known).map_err(wrong)
 }
 
@@ -81,7 +81,7 @@ async fn connection(State(service): Shared, query: RawQuery) -> Answer {
     Ok(json(&RecentView::of(&shown.snapshot, connection)))
 }
 
-fn unknown(name: &str) -> Response {
+fn unknown(name: &str) -> Refusal {
     refusal(StatusCode::NOT_FOUND, format!("there is no connection {name:?}: /api/v1/connections lists them"))
 }
 
@@ -166,7 +166,7 @@ async fn what_if(State(service): Shared, query: RawQuery) -> Answer {
 }
 
 /// The range of a query of the tables.
-fn range(service: &Service, parameters: &Parameters<'_>, at_us: i64) -> Result<(i64, i64), Response> {
+fn range(service: &Service, parameters: &Parameters<'_>, at_us: i64) -> Result<(i64, i64), Refusal> {
     let to_us = parameters.time_us("to_ms").map_err(wrong)?.unwrap_or(at_us);
     let from_us = parameters.time_us("from_ms").map_err(wrong)?.unwrap_or(to_us - DAY_US / 4);
     let days = service.limits.range_days;
@@ -188,7 +188,7 @@ fn budget(service: &Service) -> Budget {
 async fn ask<T: Send + 'static>(
     service: &Service,
     question: impl FnOnce(&dyn Archive) -> Result<T, String> + Send + 'static,
-) -> Result<T, Response> {
+) -> Result<T, Refusal> {
     let busy = || refusal(StatusCode::SERVICE_UNAVAILABLE, "other queries are under way: ask again in a while");
     let waited = tokio::time::timeout(QUEUE_PATIENCE, service.queries.clone().acquire_owned()).await;
     let permit = waited.ok().and_then(Result::ok).ok_or_else(busy)?;
@@ -230,7 +230,7 @@ async fn shares(State(service): Shared, query: RawQuery) -> Answer {
 
 async fn push(State(service): Shared, query: RawQuery, request: Request) -> Answer {
     read(&query, &[])?;
-    if service.access.token.is_none() {
+    if service.access.token.is_none() && request.headers().contains_key(header::AUTHORIZATION) {
         return Err(refusal(StatusCode::FORBIDDEN, "counters are taken with a token alone: set [web] token_file"));
     }
     // A browser shows a password of itself, also where another site's page makes it ask.

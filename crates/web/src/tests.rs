@@ -21,6 +21,9 @@ const BINS: usize = 360;
 /// 2026-11-25, a whole five minutes.
 const START_US: i64 = 1_795_564_800 * SECOND_US;
 
+/// Gbit/s by bin.
+type Load<'a> = &'a dyn Fn(usize) -> Option<f64>;
+
 /// A link with its port of 10 Gbit/s, in one direction, by its load in each bin.
 fn way(name: &str, direction: Direction, gigabits: impl Fn(usize) -> Option<f64>) -> (LinkSeries, PortSeries) {
     let port: Name = format!("{name}-port").into();
@@ -75,7 +78,7 @@ fn way(name: &str, direction: Direction, gigabits: impl Fn(usize) -> Option<f64>
 }
 
 /// Links by name and load in both directions.
-fn series(links: &[(&str, &dyn Fn(usize) -> Option<f64>)]) -> Series {
+fn series(links: &[(&str, Load<'_>)]) -> Series {
     let mut series = Series::default();
     for (name, load) in links {
         for direction in Direction::ALL {
@@ -87,7 +90,7 @@ fn series(links: &[(&str, &dyn Fn(usize) -> Option<f64>)]) -> Series {
     series
 }
 
-fn snapshot(links: &[(&str, &dyn Fn(usize) -> Option<f64>)]) -> Snapshot {
+fn snapshot(links: &[(&str, Load<'_>)]) -> Snapshot {
     let at_us = START_US + BINS as i64 * BIN_US;
     let (mut recent, mut painter) = (Recent::default(), Painter::new(Limits::default()));
     recent.take(series(links), at_us);

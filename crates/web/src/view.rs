@@ -13,9 +13,11 @@ pub(crate) const fn ms(us: i64) -> i64 {
     us.div_euclid(1_000)
 }
 
-/// A number rounded to what is worth sending; unknown is null.
-fn whole(value: f64) -> Option<f64> {
-    (!value.is_nan()).then(|| value.round())
+/// A number rounded to what is worth sending, six digits of large ones; unknown is null.
+pub(crate) fn whole(value: f64) -> Option<f64> {
+    const DIGITS: i32 = 6;
+    let unit = 10_f64.powi((value.abs().max(1.0).log10().floor() as i32 + 1 - DIGITS).max(0));
+    (!value.is_nan()).then(|| (value / unit).round() * unit)
 }
 
 fn ratio(value: f64) -> Option<f64> {
@@ -257,6 +259,7 @@ impl<'a> PortView<'a> {
 #[derive(Serialize)]
 pub(crate) struct ExporterView<'a> {
     name: Option<&'a str>,
+    exporter: &'a str,
     address: &'a str,
     domain: i64,
     protocol: &'a str,
@@ -287,7 +290,8 @@ impl<'a> ExporterView<'a> {
         let row = &exporter.row;
         ExporterView {
             name: exporter.name.as_deref(),
-            address: &row.exporter,
+            exporter: &row.exporter,
+            address: &row.address,
             domain: row.domain,
             protocol: &row.protocol,
             minute_ms: ms(row.window_start.0),

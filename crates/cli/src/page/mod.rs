@@ -185,7 +185,7 @@ impl Painting {
         ledger.records_attributed -= late;
         ledger.records_late += late;
         let name = |row: &ExporterRow| {
-            let address = row.exporter.parse().ok()?;
+            let address = row.address.parse().ok()?;
             self.inventory.exporter_name(address).map(Into::into)
         };
         let exporters = sight.exporters.into_iter().map(|row| Exporter { name: name(&row), row }).collect();
