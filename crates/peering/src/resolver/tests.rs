@@ -510,7 +510,8 @@ fn speeds_that_differ_are_told_of_each_source() {
             Fact::Exporter { exporter, address: address("10.0.0.1") },
             Fact::InterfaceSpeed { exporter, interface: 1, speed_bps: told_bps },
         ]);
-        let findings = resolver.inventory.check(&resolver.seen());
+        let seen = resolver.seen();
+        let findings = resolver.inventory.check(&seen);
         let told: Vec<_> = findings.iter().filter(|finding| finding.kind == FindingKind::SpeedDiffers).collect();
         assert_eq!(told.len(), expected.len(), "{findings:?}");
         assert!(told.iter().zip(expected).all(|(finding, part)| finding.text.contains(part)), "{told:?}");
@@ -585,6 +586,31 @@ proptest! {
         legs.sort();
         legs.dedup();
         prop_assert_eq!(legs.len(), all);
+    }
+}
+
+proptest! {
+    /// Whether a way is remembered or not, records count in the same places.
+    #[test]
+    fn remembered_ways_lead_where_the_rules_do(rows in proptest::collection::vec((1u32..4, 0u32..9, 0u32..9, 0usize..3, 0usize..3, 0usize..5, 0usize..3), 0..40)) {
+        let addresses = [MICROSOFT, CUSTOMER, STRANGER];
+        let hops = ["::", "192.0.2.1", "198.51.100.8", "10.9.9.1", "8.8.8.8"];
+        let of = |(exporter, input, output, source, destination, hop, metering): &(u32, u32, u32, usize, usize, usize, usize)| Record {
+            next_hop: address(hops[*hop]),
+            vlan: [0, 10, 600][*metering],
+            metering: [Metering::Unstated, Metering::Ingress, Metering::Egress][*metering],
+            ..record(*exporter, addresses[*source], addresses[*destination], *input, *output)
+        };
+        let records: Vec<Record> = rows.iter().chain(&rows).map(of).collect();
+        let (mut bench, mut forgetful, mut one_by_one) = (Bench::new(NETWORK, &[]), Bench::new(NETWORK, &[]), Vec::new());
+        bench.resolve(&records);
+        for (index, record) in records.iter().enumerate() {
+            forgetful.resolver.forget_paths();
+            forgetful.resolve(std::slice::from_ref(record));
+            one_by_one.extend(forgetful.placements.records.iter().map(|placement| Placement { record: index as u32, ..*placement }));
+        }
+        prop_assert_eq!(&bench.placements.records, &one_by_one);
+        prop_assert_eq!(bench.resolver.seen(), forgetful.resolver.seen());
     }
 }
 
