@@ -101,13 +101,13 @@ impl Networks {
     fn failure(&self, networks: &[Network; 2], place: usize, at_us: impl Fn(usize) -> i64) -> Option<FailureOfOne> {
         let one = |network: &Network| {
             let outcome = without(network, &[place])?;
-            let worst = outcome.survivors.first()?;
+            let worst = outcome.worst()?;
             Some(FailureOfOne {
-                utilisation: worst.utilisation,
+                utilisation: worst.utilisation?,
                 survivor: self.names.get(worst.connection)?.clone(),
-                at_us: at_us(worst.step),
+                at_us: at_us(worst.load?.step),
                 utilisation_now: None,
-                leaves_location: outcome.leaves_group(),
+                leaves_location: outcome.leaves_metro.is_some_and(|leaves| leaves.most_bps > 0.0),
             })
         };
         networks.iter().filter_map(one).max_by(|a, b| a.utilisation.total_cmp(&b.utilisation))
@@ -127,9 +127,9 @@ impl Networks {
                 }
                 let of = |outcome: &Option<Outcome>| {
                     let found = outcome.as_ref()?.survivors.iter().find(|one| one.connection == survivor.connection)?;
-                    Some((found.utilisation, found.step))
+                    Some((found.utilisation?, found.load?.step))
                 };
-                let before = now.connections.get(survivor.connection).and_then(|one| one.utilisation.first().copied());
+                let before = now.port_of(survivor.connection).and_then(|port| Some(port.wire_bps.first()? / port.capacity_bps?));
                 survivors.push(Survivor {
                     name: self.names[survivor.connection].clone(),
                     before: before.filter(|ratio| !ratio.is_nan()),
@@ -141,10 +141,10 @@ impl Networks {
             survivors.sort_by(|a, b| fullest(b).total_cmp(&fullest(a)));
             WhatIf {
                 direction,
-                moved_now_bps: at_once.as_ref().map(|outcome| outcome.moved_bps),
-                moved_worst_bps: worst.as_ref().map(|outcome| outcome.moved_bps),
-                leaves_location_bps: worst.as_ref().or(at_once.as_ref()).map(|outcome| outcome.leaves_group_bps),
-                unplaced_bps: worst.as_ref().or(at_once.as_ref()).map(|outcome| outcome.unplaced_bps),
+                moved_now_bps: at_once.as_ref().map(|outcome| outcome.moved.most_bps),
+                moved_worst_bps: worst.as_ref().map(|outcome| outcome.moved.most_bps),
+                leaves_location_bps: worst.as_ref().or(at_once.as_ref()).and_then(|outcome| Some(outcome.leaves_metro?.most_bps)),
+                unplaced_bps: worst.as_ref().or(at_once.as_ref()).map(|outcome| outcome.does_not_fit.most_bps),
                 survivors,
             }
         })

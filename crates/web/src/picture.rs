@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use measure::judge::{Connection as Node, Network};
+use measure::judge::{Connection as Node, Network, Place, Port as NodePort};
 use model::tables::ConnectionRow;
 use model::time::slot_start_us;
 use model::{Direction, Name, Role};
 
 use crate::judge::{FailureOfOne, Networks, STEP_US};
-use crate::recent::{Recent, STEPS_KEPT};
+use crate::recent::{Recent, STEPS_KEPT, Step};
 use crate::snapshot::{Connection, Port, Way};
 use crate::status::{Limits, Status, judge};
 
@@ -71,39 +71,23 @@ impl Painter {
             connections.iter().filter(|connection| connection.is_peering && connection.is_active).collect();
         takers.sort_by(|a, b| a.name.cmp(&b.name));
         let names: Vec<Name> = takers.iter().map(|connection| connection.name.clone()).collect();
-        let mut places: BTreeMap<&Name, usize> = BTreeMap::new();
-        let groups: Vec<Option<usize>> = takers
-            .iter()
-            .map(|connection| {
-                let next = places.len();
-                connection.location.as_ref().map(|location| *places.entry(location).or_insert(next))
-            })
-            .collect();
         let last_us = recent.last_step_us();
         let day_from_us = slot_start_us(last_us, STEP_US) - (STEPS_KEPT as i64 - 1) * STEP_US;
         let is_new = self.judged.as_ref().is_none_or(|(judged_us, judged)| *judged_us != last_us || *judged != names);
         if is_new {
             self.day = Arc::new(Direction::ALL.map(|direction| {
-                let nodes = takers.iter().zip(&groups).map(|(connection, group)| {
+                network(direction, &takers, |connection| {
                     let steps = recent.day(&connection.name, direction, day_from_us, STEPS_KEPT);
-                    Node {
-                        group: *group,
-                        capacity_bps: connection.capacity_bps,
-                        wire_bps: steps.iter().map(|step| f64::from(step.wire_bps)).collect(),
-                        utilisation: steps.iter().map(|step| f64::from(step.utilisation)).collect(),
-                    }
-                });
-                Network { connections: nodes.collect() }
+                    let of = |value: fn(&Step) -> f32| -> Vec<f64> { steps.iter().map(|step| f64::from(value(step))).collect() };
+                    (of(|step| step.wire_bps), of(|step| step.utilisation))
+                })
             }));
         }
         let now = Direction::ALL.map(|direction| {
-            let nodes = takers.iter().zip(&groups).map(|(connection, group)| Node {
-                group: *group,
-                capacity_bps: connection.capacity_bps,
-                wire_bps: vec![recent.wire_bps(&connection.name, direction)],
-                utilisation: vec![connection.way(direction).utilisation.map_or(f64::NAN, |utilisation| utilisation.ratio)],
-            });
-            Network { connections: nodes.collect() }
+            network(direction, &takers, |connection| {
+                let ratio = connection.way(direction).utilisation.map_or(f64::NAN, |utilisation| utilisation.ratio);
+                (vec![recent.wire_bps(&connection.name, direction)], vec![ratio])
+            })
         });
         let networks = Networks { names: names.clone(), day: self.day.clone(), day_from_us, now };
         if is_new {
@@ -112,6 +96,30 @@ impl Painter {
         }
         networks
     }
+}
+
+/// Connections in one direction as failures are judged on them, of their loads and how full their ports are.
+fn network(direction: Direction, takers: &[&Connection], loads: impl Fn(&Connection) -> (Vec<f64>, Vec<f64>)) -> Network {
+    let (mut ports, mut places): (Vec<NodePort>, BTreeMap<&Name, usize>) = (Vec::new(), BTreeMap::new());
+    let mut nodes = Vec::new();
+    for connection in takers {
+        let (wire_bps, utilisation) = loads(connection);
+        let port = *places.entry(connection.port.as_ref().unwrap_or(&connection.name)).or_insert(ports.len());
+        if port == ports.len() {
+            let capacity = connection.capacity_bps.unwrap_or(f64::NAN);
+            let wire_bps = utilisation.iter().map(|ratio| ratio * capacity).collect();
+            ports.push(NodePort { capacity_bps: connection.capacity_bps, wire_bps });
+        }
+        let place = Place {
+            connection: connection.name.clone(),
+            port: connection.port.clone(),
+            facility: connection.facility.clone(),
+            metro: connection.location.clone(),
+            ..Place::default()
+        };
+        nodes.push(Node { place, port, wire_bps, ..Node::default() });
+    }
+    Network::new(direction, 1.0, ports, nodes)
 }
 
 fn configured(row: &ConnectionRow, recent: &Recent) -> Connection {
