@@ -147,6 +147,7 @@ impl Member {
             commit_mbps: None,
             charged: None,
             billing_time_zone: None,
+            risk_groups: None,
         }
     }
 }
