@@ -183,6 +183,8 @@ mod tests {
         let told = |message: &str| Fields { message: message.into(), ..Fields::default() };
         assert_eq!(text("T", Level::WARN, &told("a\nb\u{1b}[31m\rc"), 0), "T  WARN a; b\\u{1b}[31m\\rc");
         let line = json("T", Level::ERROR, "cli", told("a\nb"), 3);
-        assert_eq!(line, r#"{"time":"T","level":"error","target":"cli","message":"a\nb","held_back":3}"#);
+        let expected = serde_json::json!({"time": "T", "level": "error", "target": "cli", "message": "a\nb", "held_back": 3});
+        assert!(!line.contains('\n'), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), expected);
     }
 }

@@ -56,9 +56,10 @@ export function detailPage({ main, state, argument: name, query }) {
   const said = el("p", { class: "said", role: "status" });
   const picker = el("div", { class: "ranges", role: "group", "aria-label": "Range" });
   const charts = WAYS.map((way) => chart(`${way.arrow} ${way.name}`, 230, "chart has-band"));
+  const latencies = el("section", { class: "latencies", hidden: true });
   const parts = el("section", { class: "parts" });
   const frames = el("div", { class: "charts" }, charts.map((one) => one.element));
-  main.append(head, notes, facts, picker, said, frames, parts);
+  main.append(head, notes, facts, picker, said, frames, latencies, parts);
 
   let span = RANGES.find((one) => one.key === query.get("range")) ?? RANGES[0];
   let part = "service";
@@ -131,6 +132,7 @@ export function detailPage({ main, state, argument: name, query }) {
   async function drawRecent(turn) {
     const recent = await ask("connection", [["name", name]]);
     if (turn !== asked) return;
+    showLatencies(recent.latencies);
     say(said, "In bins of 10 s, from memory. What is shaded may still grow: records of running flows are due.");
     WAYS.forEach((way, index) => {
       const bins = recent[way.key];
@@ -142,6 +144,17 @@ export function detailPage({ main, state, argument: name, query }) {
       const from = Math.max(to - HOUR / 1000, Math.min(begun, to - 300));
       charts[index].show(picture(way, loads, recent.connection.capacity_bps, recent.connection[way.key].p95_bps, name, from, to, bins.mature));
     });
+  }
+
+  /** How fast paths are, each by its method; of what cannot be known, why. */
+  function showLatencies(all) {
+    latencies.hidden = all.length === 0;
+    const ms = (us) => (us === null ? "–" : `${(us / 1000).toFixed(us < 9_950 ? 2 : 1)}\u00a0ms`);
+    const rows = all.map((one) => el("tr", {}, el("td", {}, one.region ?? "all regions"), el("td", {}, `${one.span}, ${one.method}`.replaceAll("_", " ")),
+      el("td", { class: "number" }, ms(one.p50_us)), el("td", { class: "number" }, ms(one.p95_us)), el("td", { class: "number" }, one.samples.toLocaleString()), el("td", {}, one.absent_reason ?? "")));
+    const heads = ["To", "What is measured", "median", "p95", "samples", ""];
+    latencies.replaceChildren(el("h2", {}, "Latency"), el("div", { class: "scroll" }, el("table", {},
+      el("thead", {}, el("tr", {}, heads.map((head, index) => el("th", { class: index > 1 && index < 5 ? "number" : "" }, head)))), el("tbody", {}, rows))));
   }
 
   async function drawTables(turn) {

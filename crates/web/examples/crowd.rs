@@ -13,8 +13,8 @@ use model::tables::{ConnectionRow, ExporterRow};
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Direction, Link, Name, Port, Role};
 use web::{
-    Access, Alert, Archive, Event, Exporter, Limits, LoadColumns, LoadQuery, Loads, Moved, Options, Painter, PushError, Recent,
-    Share, ShareQuery, Shares, Snapshot, Step, WebLimits,
+    Access, Alert, Archive, Event, Exporter, Latency, Limits, LoadColumns, LoadQuery, Loads, Moved, Options, Painter, PushError,
+    Recent, Share, ShareQuery, Shares, Snapshot, Step, WebLimits,
 };
 
 const PLACES: [&str; 8] = ["Frankfurt", "Amsterdam", "London", "Paris", "Ashburn", "Dallas", "Singapore", "Tokyo"];
@@ -273,6 +273,20 @@ fn event(members: &[Member], at_us: i64) -> Option<Event> {
     })
 }
 
+fn latency(member: &Member) -> Latency {
+    let is_sampled = member.rate > 1.0;
+    Latency {
+        connection: member.name.clone(),
+        region: Some("westeurope".into()),
+        method: "tcp_handshake".into(),
+        span: "round_trip".into(),
+        samples: if is_sampled { 0 } else { 12_345 },
+        p50_us: (!is_sampled).then_some(7_800.0),
+        p95_us: (!is_sampled).then_some(15_400.0),
+        absent_reason: is_sampled.then(|| "packets are sampled".into()),
+    }
+}
+
 /// Answers of tables that are not there.
 struct Invented(Vec<Member>);
 
@@ -378,6 +392,7 @@ fn main() -> std::io::Result<()> {
             ports: picture.ports,
             networks: picture.networks,
             exporters: exporters(at_us),
+            latencies: members.iter().map(latency).collect(),
             events: event(&members, at_us).into_iter().collect(),
             alerts: vec![alert],
             ..Snapshot::default()

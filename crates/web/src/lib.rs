@@ -40,5 +40,7 @@ pub use picture::{Painter, Picture};
 pub use recent::{Recent, Step};
 pub use service::{Options, Screen, serve};
 pub use settings::{Access, WebLimits};
-pub use snapshot::{Alert, Connection, Event, Exporter, History, Load, Moved, Port, Process, Snapshot, Utilisation, Way};
+pub use snapshot::{
+    Alert, Connection, Event, Exporter, History, Latency, Load, Moved, Port, Process, Snapshot, Utilisation, Way,
+};
 pub use status::{Limits, Status};

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub events: Vec<Event>,
     /// Alerts that fire or have been resolved of late, the latest first.
     pub alerts: Vec<Alert>,
+    /// Latencies of late, as far as telemetry knows any.
+    pub latencies: Vec<Latency>,
     /// The three balances since the start.
     pub ledger: Ledger,
     /// How the program itself fares.
@@ -228,6 +230,27 @@ pub struct Moved {
     pub share: f64,
     /// Standard error of the share.
     pub share_error: Option<f64>,
+}
+
+/// How fast paths over a connection are, by one method that is never mixed with another.
+#[derive(Clone, Debug)]
+pub struct Latency {
+    /// Over which connection.
+    pub connection: Name,
+    /// To which region of Microsoft's; `None` for all.
+    pub region: Option<Name>,
+    /// How it is measured.
+    pub method: Name,
+    /// From where to where, such as `round_trip` or `edge_to_microsoft`.
+    pub span: Name,
+    /// Samples behind it.
+    pub samples: i64,
+    /// Median, microseconds.
+    pub p50_us: Option<f64>,
+    /// 95th percentile.
+    pub p95_us: Option<f64>,
+    /// Why there is none.
+    pub absent_reason: Option<Name>,
 }
 
 /// An alert.

@@ -4,7 +4,7 @@ use model::{Direction, Name};
 use serde::Serialize;
 
 use crate::judge::WhatIf;
-use crate::snapshot::{Alert, Connection, Event, Exporter, History, Port, Snapshot, Utilisation, Way};
+use crate::snapshot::{Alert, Connection, Event, Exporter, History, Latency, Port, Snapshot, Utilisation, Way};
 
 /// Bins of a minute.
 const MINUTE_BINS: usize = 6;
@@ -181,6 +181,32 @@ pub(crate) struct RecentView<'a> {
     step_seconds: i64,
     to_microsoft: BinsView,
     from_microsoft: BinsView,
+    latencies: Vec<LatencyView<'a>>,
+}
+
+#[derive(Serialize)]
+struct LatencyView<'a> {
+    region: Option<&'a str>,
+    method: &'a str,
+    span: &'a str,
+    samples: i64,
+    p50_us: Option<f64>,
+    p95_us: Option<f64>,
+    absent_reason: Option<&'a str>,
+}
+
+impl<'a> LatencyView<'a> {
+    fn of(latency: &'a Latency) -> LatencyView<'a> {
+        LatencyView {
+            region: latency.region.as_deref(),
+            method: &latency.method,
+            span: &latency.span,
+            samples: latency.samples,
+            p50_us: latency.p50_us,
+            p95_us: latency.p95_us,
+            absent_reason: latency.absent_reason.as_deref(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -204,6 +230,12 @@ impl<'a> RecentView<'a> {
             step_seconds: model::time::BIN_US / model::time::SECOND_US,
             to_microsoft,
             from_microsoft,
+            latencies: snapshot
+                .latencies
+                .iter()
+                .filter(|latency| latency.connection == connection.name)
+                .map(LatencyView::of)
+                .collect(),
         }
     }
 }

@@ -214,8 +214,9 @@ impl Painting {
             ports: picture.ports,
             networks: picture.networks,
             exporters,
-            // Told by those who judge failovers.
+            // Told by those who judge failovers and measure latency.
             events: Vec::new(),
+            latencies: Vec::new(),
             alerts: sight.alerts.into_iter().map(shown).collect(),
             ledger,
             process,
