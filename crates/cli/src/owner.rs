@@ -24,7 +24,7 @@ pub(crate) struct Publisher {
     alerts: Alerts,
     writer: Writer,
     data: PathBuf,
-    /// The last whole minute of each exporter's domain, for the page.
+    /// What the last minutes told of exporters and paths, for the page.
     #[cfg(feature = "web")]
     heard: crate::page::Heard,
 }
@@ -137,6 +137,7 @@ impl Publisher {
             series: owner.series(from_us, now_us, now_us),
             edge: self.connections.current().cloned().collect(),
             exporters: self.heard.rows().cloned().collect(),
+            latencies: self.heard.latencies().cloned().collect(),
             alerts: self.alerts.standing(now_us),
             late_records: owner.late_records(),
             written: self.writer.written(),

@@ -51,6 +51,7 @@ pub(crate) struct Sight {
     pub(crate) series: Series,
     pub(crate) edge: Vec<ConnectionRow>,
     pub(crate) exporters: Vec<ExporterRow>,
+    pub(crate) latencies: Vec<web::Latency>,
     /// Those that go on and are not silenced, and those that have ended of late.
     pub(crate) alerts: Vec<alert::Alert>,
     pub(crate) late_records: u64,
@@ -214,9 +215,9 @@ impl Painting {
             ports: picture.ports,
             networks: picture.networks,
             exporters,
-            // Told by those who judge failovers and measure latency.
+            // Told by those who judge failovers.
             events: Vec::new(),
-            latencies: Vec::new(),
+            latencies: sight.latencies,
             alerts: sight.alerts.into_iter().map(shown).collect(),
             ledger,
             process,
