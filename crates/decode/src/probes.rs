@@ -117,7 +117,7 @@ fn summary(
 /// A value in µs; `None` where it is none, or absurd: Atlas writes -1 for what was lost.
 fn micros(value: &Value, unit_us: f64) -> Option<u64> {
     let us = value.as_f64()? * unit_us;
-    (us >= 0.0 && us <= VALUE_US_MAX).then(|| us.round() as u64)
+    (0.0..=VALUE_US_MAX).contains(&us).then(|| us.round() as u64)
 }
 
 fn moment(value: &Value) -> Option<Moment> {

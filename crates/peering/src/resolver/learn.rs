@@ -204,6 +204,9 @@ impl Resolver {
             counter_readings: slot.counter_readings,
             is_configured: slot.rule != Rule::Unknown || slot.counter_port != NONE,
         });
+        // Slots have no order of their own.
+        let mut interfaces: Vec<SeenInterface> = interfaces.collect();
+        interfaces.sort_by_key(|interface| interface.index);
         let mut next_hops: Vec<SeenNextHop> = state
             .hops
             .iter()
@@ -233,7 +236,7 @@ impl Resolver {
             ambiguous_records: state.ambiguous_records,
             as12076_records: state.as12076_records,
             overflow_records: overflow.input_records + overflow.output_records,
-            interfaces: interfaces.collect(),
+            interfaces,
             next_hops,
         }
     }

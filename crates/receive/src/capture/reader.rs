@@ -18,6 +18,8 @@ const IPFIX_START: [u8; 2] = [0, 10];
 const START_BYTES: u64 = 4_096;
 /// Bytes read at once; a block must fit.
 const BUFFER_BYTES: usize = 1 << 20;
+/// The link type of an interface that the file does not describe: what came over it is counted and not read.
+const UNKNOWN_LINK_TYPE: i32 = -1;
 /// Interfaces of one section of a pcapng file.
 const INTERFACES_MOST: usize = 4096;
 
@@ -352,7 +354,8 @@ fn read_block(block: PcapBlockOwned<'_>, section: &mut Section, packet: &mut Vec
             None
         }
         PcapBlockOwned::NG(Block::EnhancedPacket(block)) => {
-            let interface = *interfaces.get(block.if_id as usize)?;
+            let unknown = Interface { link_type: UNKNOWN_LINK_TYPE, resolution: 1_000_000, offset_s: 0 };
+            let interface = interfaces.get(block.if_id as usize).copied().unwrap_or(unknown);
             copy(packet, block.data, block.caplen);
             let units = u64::from(block.ts_high) << 32 | u64::from(block.ts_low);
             let offset_us = interface.offset_s.saturating_mul(1_000_000);

@@ -198,6 +198,11 @@ fn sections_follow_one_another_and_a_packet_without_a_time_has_that_before_it() 
     let simple = block(3, false, &[&(packet.len() as u32).to_le_bytes()[..], &packet].concat());
     let two = [section(false, &[&[], &[]], 7_000_000), section(true, &[&[]], 8_000_000)].concat();
     assert_eq!(read(&two).0.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [7_000_000, 8_000_000]);
+    // An interface that is not described.
+    let mut stray = section(false, &[&[]], 7_000_000);
+    let packet_at = stray.len() - (packet.len().next_multiple_of(4) + 4 + 20);
+    stray[packet_at] = 9;
+    assert_eq!((read(&stray).0.len(), read(&stray).1.unknown_link_type), (0, 1));
     let file = [section(false, &[&[]], 7_000_000), simple].concat();
     assert_eq!(read(&file).0.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [7_000_000, 7_000_000]);
 }
