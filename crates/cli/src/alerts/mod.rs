@@ -198,6 +198,13 @@ impl Alerts {
             "kernel_drops",
             "the kernel drops datagrams: raise [receive] buffer_bytes, or --workers",
         );
+        let quarantined = |exporter: &Name| {
+            let sentence = format!(
+                "{exporter} redefines its templates too often: their data is not read; a second sender may use its address"
+            );
+            (Name::from(format!("templates {exporter}")), sentence)
+        };
+        troubles.extend(self.observer.quarantined(now_us).map(quarantined));
         troubles.extend(self.delivery.iter().flat_map(Delivery::troubles));
         troubles
     }

@@ -13,6 +13,12 @@ use super::history::{History, Of};
 
 /// Bins over which loads are averaged that a failure would move: five minutes.
 const FAILURE_BINS: usize = 30;
+/// How long what was told of a minute is called recent.
+const RECENT_US: i64 = 3 * WINDOW_US;
+/// The reason in `exporters` for which data of a template is not read.
+const QUARANTINED: &str = "quarantined";
+/// Exporters of which that is held.
+const EXPORTERS_MOST: usize = 64;
 /// ExpressRoute's AS.
 const EXPRESS_ROUTE: i64 = 12_076;
 
@@ -28,6 +34,8 @@ pub(super) struct Observer {
     failures_us: Option<i64>,
     /// End of the last minute in which the kernel dropped something.
     dropped_us: Option<i64>,
+    /// The same in which an exporter's templates were quarantined, by exporter.
+    quarantined_us: BTreeMap<Name, i64>,
 }
 
 impl Observer {
@@ -46,6 +54,9 @@ impl Observer {
             let end_us = row.window_start.0 + row.window_seconds * SECOND_US;
             if row.kernel_drops > 0 {
                 self.dropped_us = self.dropped_us.max(Some(end_us));
+            }
+            if row.refused.contains_key(QUARANTINED) && self.quarantined_us.len() < EXPORTERS_MOST {
+                self.quarantined_us.insert(row.exporter.clone(), end_us);
             }
             let exporter = row.exporter.clone();
             let minute = ExporterMinute { exporter, end_us, datagrams: 0, coverage_ratio: None };
@@ -66,12 +77,22 @@ impl Observer {
 
     /// Whether the kernel dropped something in the last minutes.
     pub(super) fn kernel_drops(&self, now_us: i64) -> bool {
-        self.dropped_us.is_some_and(|dropped_us| now_us - dropped_us < 3 * WINDOW_US)
+        self.dropped_us.is_some_and(|dropped_us| now_us - dropped_us < RECENT_US)
+    }
+
+    /// Exporters whose templates were quarantined in the last minutes.
+    pub(super) fn quarantined(&mut self, now_us: i64) -> impl Iterator<Item = &Name> {
+        self.quarantined_us.retain(|_, at_us| now_us - *at_us < RECENT_US);
+        self.quarantined_us.keys()
     }
 
     /// Everything that is known now.
     pub(super) fn observe(&mut self, owner: &Owner, now_us: i64) -> Observed {
-        let series = owner.series(self.history.ask_from(now_us, self.timeout_us), now_us, now_us);
+        let mut series = owner.series(self.history.ask_from(now_us, self.timeout_us), now_us, now_us);
+        // Where the edge is configured, what it says is judged, and not whatever else sends.
+        if series.links.iter().any(|link| link.link.is_active) {
+            series.links.retain(|link| link.link.is_active);
+        }
         let timeouts = series.links.iter().map(|link| link.timeout_us);
         self.timeout_us = timeouts.chain(series.ports.iter().map(|port| port.timeout_us)).max().unwrap_or(0);
         let links: Vec<Load> = series.links.iter().map(|link| link_load(link, &mut self.history)).collect();
