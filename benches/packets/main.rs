@@ -59,7 +59,8 @@ fn pass(frames: &[(i64, Vec<u8>)], table: &attribute::Table, mirrors: &Mirrors) 
         }
     }
     let rate = frames.len() as f64 / (seconds() - started) / 1e6;
-    assert_eq!(latency.counts().handshakes, u64::from(CONNECTIONS), "{:?}", latency.counts());
+    // Those that are over stay in the table for two minutes, so that a few make room for others.
+    assert!(latency.counts().handshakes > u64::from(CONNECTIONS) * 999 / 1_000, "{:?}", latency.counts());
     rate
 }
 
