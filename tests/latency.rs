@@ -19,10 +19,13 @@ use crate::simulated::Replayed;
 use crate::softflowd::{collector_at, collector_with, stop};
 use crate::{checkout, has_program, peerscope, shared, succeed};
 
+/// A connection's port and times, as the constant below has them.
+type Handshake = (u16, i64, i64, i64);
+
 /// tshark 4.0.17 on the handshakes of two captures: the client's port, then µs from SYN to SYN-ACK
 /// (`tcp.analysis.ack_rtt` of the SYN-ACK), from SYN-ACK to ACK (the same of the ACK), and from SYN to ACK
 /// (`tcp.analysis.initial_rtt`).
-const TSHARK: [(&str, &[(u16, i64, i64, i64)]); 2] = [
+const TSHARK: [(&str, &[Handshake]); 2] = [
     (
         "traffic/teams.pcap",
         &[
