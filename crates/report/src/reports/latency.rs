@@ -21,7 +21,13 @@ pub(super) const REPORT: Report = Report {
     answer,
 };
 
+/// What rows are told apart by.
 const KEYS: [&str; 8] = ["connection", "return_connection", "region", "method", "span", "initiator", "element", "derivation"];
+
+/// Places in it.
+const CONNECTION: usize = 0;
+const METHOD: usize = 3;
+const DERIVATION: usize = 7;
 
 const COLUMNS: &[Column] = &[
     Column::new("connection", Unit::Text),
@@ -41,6 +47,7 @@ const COLUMNS: &[Column] = &[
     Column::new("p99", Unit::Milliseconds),
     Column::detail("most", Unit::Milliseconds),
     Column::detail("windows", Unit::Count),
+    Column::new("absent_reason", Unit::Text),
 ];
 
 const ABSENT: &[Column] = &[
@@ -51,7 +58,7 @@ const ABSENT: &[Column] = &[
     Column::new("what_helps", Unit::Text),
 ];
 
-/// What rows are told apart by, in the order of [`KEYS`].
+/// Values of [`KEYS`].
 type Key = [Option<String>; KEYS.len()];
 
 /// What the rows of a key add up to.
@@ -65,8 +72,8 @@ struct Sum {
     histogram: Histogram,
 }
 
-/// Connection, method and reason, with the windows of it.
-type Absences = BTreeMap<[String; 3], i64>;
+/// Key and reason, with the windows of it.
+type Absences = BTreeMap<(Key, String), i64>;
 
 fn read(data: &mut Data) -> Result<(BTreeMap<Key, Sum>, Absences), ReportError> {
     data.register(&["latency"])?;
@@ -78,8 +85,7 @@ fn read(data: &mut Data) -> Result<(BTreeMap<Key, Sum>, Absences), ReportError> 
         for (row, key) in keys.into_iter().enumerate() {
             let windows = windows.get(row).unwrap_or(0);
             if let Some(reason) = reasons.get(row) {
-                let known = |place: usize| key[place].clone().unwrap_or_default();
-                *absences.entry([known(0), known(3), reason.to_owned()]).or_default() += windows;
+                *absences.entry((key, reason.to_owned())).or_default() += windows;
                 continue;
             }
             let (samples, sum_us) = (samples.get(row).unwrap_or(0), sum.get(row).unwrap_or(0.0));
@@ -121,8 +127,13 @@ fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
     }
     let mut answer = Answer::new("latency", data.range());
     let mut main = Section::new("Latency by connection, method and span", COLUMNS);
-    main.rows = sums.iter().map(|(key, sum)| cells(key, sum)).collect();
-    answer.verdict.push(match main.rows.len() {
+    main.rows = sums.iter().map(|(key, sum)| cells(key, sum, None)).collect();
+    // What was measured in some windows needs no row for the others: the section below counts them.
+    let is_measured = |key: &Key| sums.keys().any(|of| (&of[CONNECTION], &of[METHOD]) == (&key[CONNECTION], &key[METHOD]));
+    for ((key, reason), windows) in absences.iter().filter(|((key, _), _)| !is_measured(key)) {
+        main.rows.push(cells(key, &Sum { windows: *windows, ..Sum::default() }, Some(reason)));
+    }
+    answer.verdict.push(match sums.len() {
         0 => "No latency was measured; see why below.".to_owned(),
         _ => {
             let samples: i64 = sums.values().map(|sum| sum.samples).sum();
@@ -132,15 +143,9 @@ fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
     answer.sections.push(main);
     if !absences.is_empty() {
         let mut section = Section::new("Where latency cannot be told, and what helps", ABSENT);
-        for ([connection, method, reason], windows) in &absences {
-            let helps = what_helps(reason);
-            section.rows.push(vec![
-                connection.as_str().into(),
-                method.as_str().into(),
-                reason.as_str().into(),
-                (*windows).into(),
-                helps.into(),
-            ]);
+        for ((key, reason), windows) in &absences {
+            let [connection, method] = [CONNECTION, METHOD].map(|place| key[place].as_deref().into());
+            section.rows.push(vec![connection, method, reason.as_str().into(), (*windows).into(), what_helps(reason).into()]);
         }
         answer.sections.push(section);
     }
@@ -148,7 +153,7 @@ fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
     Ok(answer)
 }
 
-fn cells(key: &Key, sum: &Sum) -> Vec<Cell> {
+fn cells(key: &Key, sum: &Sum, absent: Option<&String>) -> Vec<Cell> {
     let milliseconds = |us: Option<f64>| -> Cell { us.map(|us| us / 1e3).into() };
     let whole = |us: Option<i64>| milliseconds(us.map(|us| us as f64));
     let is_whole = sum.histogram.count() == sum.samples.unsigned_abs();
@@ -168,6 +173,7 @@ fn cells(key: &Key, sum: &Sum) -> Vec<Cell> {
         percentile(0.99),
         whole(sum.max_us),
         sum.windows.into(),
+        absent.map(String::as_str).into(),
     ]);
     cells
 }
@@ -188,10 +194,10 @@ fn what_helps(reason: &str) -> &'static str {
 fn notes(sums: &BTreeMap<Key, Sum>) -> Vec<String> {
     let has = |place: usize, text: &str| sums.keys().any(|key| key[place].as_deref() == Some(text));
     let said = [
-        (has(7, "half_doubled"), "half_doubled: the exporter tells half a round trip, which was doubled"),
-        (has(7, "mean_of_sum"), "mean_of_sum: the exporter tells sums and counts, so there are no percentiles"),
-        (has(3, "timestamps"), "timestamps: the time that the other end waits before it acknowledges is in it"),
-        (has(3, "flow_pairs"), "flow_pairs: starts are whole milliseconds, so a value is right to a millisecond"),
+        (has(DERIVATION, "half_doubled"), "half_doubled: the exporter tells half a round trip, which was doubled"),
+        (has(DERIVATION, "mean_of_sum"), "mean_of_sum: the exporter tells sums and counts, so there are no percentiles"),
+        (has(METHOD, "timestamps"), "timestamps: the time that the other end waits before it acknowledges is in it"),
+        (has(METHOD, "flow_pairs"), "flow_pairs: starts are whole milliseconds, so a value is right to a millisecond"),
     ];
     said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, note)| note.to_owned()).collect()
 }
