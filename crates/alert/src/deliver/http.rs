@@ -7,6 +7,9 @@ use ureq::Agent;
 use super::target::Target;
 use super::tls;
 
+/// Longest reason that is repeated of the TLS library, characters: names in certificates are anybody's.
+const REASON_MOST: usize = 160;
+
 /// Why a target did not take something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -56,6 +59,11 @@ fn worded(error: &ureq::Error) -> String {
         ureq::Error::Timeout(_) => "it did not answer in time".to_owned(),
         ureq::Error::HostNotFound => "its name is not known".to_owned(),
         ureq::Error::ConnectionFailed => "it cannot be reached".to_owned(),
+        // So the TLS library wraps what it finds wrong with a certificate.
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            let reason: String = error.to_string().chars().filter(|letter| !letter.is_control()).take(REASON_MOST).collect();
+            format!("no secure connection: {reason}")
+        }
         ureq::Error::Io(error) => format!("it cannot be reached: {}", error.kind()),
         #[cfg(feature = "https")]
         ureq::Error::Rustls(error) => format!("no secure connection: {error}"),

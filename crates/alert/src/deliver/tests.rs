@@ -78,8 +78,10 @@ struct Disk {
 
 impl Keep for Disk {
     fn save(&mut self, state: &[u8]) -> Result<(), String> {
-        while self.hangs {
-            thread::park();
+        if self.hangs {
+            loop {
+                thread::park();
+            }
         }
         *self.state.lock().unwrap() = state.to_vec();
         Ok(())
