@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use model::table::{Cell, Row, Timestamp, Value};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use model::{Name, Publication, Rows};
 use proptest::prelude::*;
 
