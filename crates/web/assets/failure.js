@@ -21,7 +21,7 @@ export function whatIfPage({ main, state, query }) {
   const boxes = el("ul", { class: "boxes" });
   const answer = el("div", { class: "answer", "aria-live": "polite" });
   const clear = el("button", { type: "button", class: "switch", onclick: () => { down.clear(); choose(); } }, "None");
-  main.append(el("h1", {}, "What if"), el("p", { class: "lead" }, "Tick the connections that are taken as down. Their traffic goes to what survives in their metro, else to all others, by capacity."),
+  main.append(el("h1", {}, "What if"), el("p", { class: "lead" }, "Tick the connections that are taken as down. Their traffic goes as traffic is split over the survivors now, first those of the metro; where that says nothing, by capacity."),
     el("div", { class: "split" }, el("section", { class: "choice", "aria-label": "Connections" }, el("div", { class: "tools" }, filter, clear), boxes), answer));
 
   let turn = 0;

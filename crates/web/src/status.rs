@@ -95,8 +95,8 @@ pub(crate) fn judge(connection: &mut Connection, limits: &Limits) {
 }
 
 fn burning(connection: &Connection, limits: &Limits, found: &mut Vec<(Status, String)>) {
-    if let Some(before_bps) = lost(connection) {
-        found.push((Status::Down, format!("Carries nothing; the hour before it carried {}.", rate(before_bps))));
+    if let Some((before_bps, when)) = lost(connection) {
+        found.push((Status::Down, format!("Carries nothing; it carried {} {when}.", rate(before_bps))));
     }
     for (way, towards) in connection.ways.iter().zip(TOWARDS) {
         let ratio = way.utilisation.map(sure);
@@ -132,21 +132,26 @@ fn sure(utilisation: Utilisation) -> f64 {
     utilisation.ratio - 2.0 * utilisation.standard_error
 }
 
-/// What a connection carried in the mean of the hour, where it carries nothing any more in either direction.
-fn lost(connection: &Connection) -> Option<f64> {
-    let mut before_bps = 0.0;
+/// What a connection carried before, and when that was, where it carries nothing any more in either direction.
+fn lost(connection: &Connection) -> Option<(f64, &'static str)> {
+    let (mut hour_bps, mut day_bps) = (0.0, 0.0);
     for way in &connection.ways {
         let now_bps = way.load?.bps;
         let history = &way.history;
         let known = history.bps[..history.mature.min(history.bps.len())].iter().filter(|bps| !bps.is_nan());
         let (count, sum) = known.fold((0, 0.0), |(count, sum), bps| (count + 1, sum + f64::from(*bps)));
         let mean_bps = if count > 0 { sum / f64::from(count) } else { 0.0 };
-        if now_bps > mean_bps * NOTHING && now_bps > 0.0 {
+        let most_bps = mean_bps.max(way.p95_bps.unwrap_or(0.0));
+        if now_bps > most_bps * NOTHING && now_bps > 0.0 {
             return None;
         }
-        before_bps += mean_bps;
+        hour_bps += mean_bps;
+        day_bps += way.p95_bps.unwrap_or(0.0);
     }
-    (before_bps > CARRIED_BPS && connection.is_peering).then_some(before_bps)
+    // An hour after it fell the hour knows nothing of it any more; the day does.
+    let before =
+        if hour_bps > CARRIED_BPS { (hour_bps, "in the mean of the hour") } else { (day_bps, "in the busy part of the day") };
+    (before.0 > CARRIED_BPS && connection.is_peering).then_some(before)
 }
 
 fn doubts(connection: &Connection, limits: &Limits) -> Vec<String> {

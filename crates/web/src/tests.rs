@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Access, Alert, Archive, Limits, LoadQuery, Loads, Options, Painter, PushError, Recent, Screen, ShareQuery, Shares, Snapshot,
-    Status, WebLimits, serve,
+    Status, Step, WebLimits, serve,
 };
 
 const GIGABIT: f64 = 1e9;
@@ -194,6 +194,20 @@ fn what_is_not_known_is_no_zero_and_what_is_gone_burns() {
     assert_eq!(answer["connection"]["to_microsoft"]["bps"], Value::Null);
     assert_eq!((&answer["to_microsoft"]["bps"][99], &answer["to_microsoft"]["bps"][100]), (&Value::from(1e9), &Value::Null));
     assert_eq!(answer["to_microsoft"]["mature"], 354);
+}
+
+#[test]
+fn what_fell_hours_ago_is_not_fine() {
+    let mut recent = Recent::default();
+    for step in 13..200 {
+        let at_us = START_US - step * 300 * SECOND_US;
+        let before = Step { bps: 4e9, wire_bps: 4e9, utilisation: 0.4 };
+        Direction::ALL.into_iter().for_each(|direction| recent.remember(&"a".into(), direction, at_us, before));
+    }
+    recent.take(series(&[("a", &|_| Some(0.0)), ("b", &|_| Some(0.0))]), START_US + BINS as i64 * BIN_US);
+    let picture = Painter::default().paint(&recent, &[]);
+    let told: Vec<(&str, Status)> = picture.connections.iter().map(|one| (&*one.name, one.status)).collect();
+    assert_eq!(told, [("a", Status::Down), ("b", Status::Fine)], "of b nobody knows that it ever carried anything");
 }
 
 #[test]
