@@ -109,7 +109,7 @@ fn frame(connection: u32, step: u32) -> Vec<u8> {
     tcp.extend((999 + step).to_be_bytes());
     let (ours, theirs) = (0xc633_6400 + connection % 251, 0x1400_0000 + connection / 7);
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-    if connection % 4 == 0 {
+    if connection.is_multiple_of(4) {
         let address = |prefix: [u8; 4], host: u32| [&prefix[..], &[0; 8], &host.to_be_bytes()].concat();
         let (ours, theirs) = (address([0x20, 1, 0xd, 0xb8], ours), address([0x26, 3, 0x10, 0], theirs));
         frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
