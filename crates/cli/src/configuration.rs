@@ -6,9 +6,9 @@ use std::sync::Arc;
 use alert::AlertSettings;
 use clap::Args;
 use decode::{DecodeSettings, LatencyElements, SamplingRule};
-use measure::MeasureSettings;
 use measure::judge::ReportSettings;
-use model::Prefix;
+use measure::{FailoverSettings, Judging, MeasureSettings};
+use model::{Name, Prefix};
 use peering::{
     ConnectionConfig, ExporterConfig, Inventory, Peering, PeeringConfig, PeeringSettings, PortConfig, RiskGroupConfig, TapConfig,
     TransitConfig,
@@ -25,6 +25,7 @@ use crate::latency_elements::LatencyElementConfig;
 use crate::lists::ListArguments;
 use crate::pipeline::Shared;
 use crate::places;
+use crate::planned::{self, PlannedConfig};
 use crate::probe_sources::{self, ProbeConfig, ProbeSource};
 
 /// Where the configuration is, and lists beside it.
@@ -44,6 +45,7 @@ struct ConfigurationFile {
     receive: ReceiverSettings,
     decode: DecodeSettings,
     measure: MeasureSettings,
+    failover: FailoverSettings,
     store: StoreSettings,
     report: ReportSettings,
     peering: PeeringSettings,
@@ -69,6 +71,7 @@ struct ConfigurationFile {
     _web: serde::de::IgnoredAny,
     probe: Vec<ProbeConfig>,
     latency_element: Vec<LatencyElementConfig>,
+    planned: Vec<PlannedConfig>,
 }
 
 /// Who may send.
@@ -134,6 +137,8 @@ impl Configured {
             Inventory::default()
         });
         let probes = probe_sources::check(&file.probe, &folder, &inventory, &mut errors);
+        let names: Vec<Name> = inventory.directory().links.iter().map(|link| link.name.clone()).collect();
+        let plans = planned::check(&file.planned, &folder, &names, &mut errors);
         if !errors.is_empty() {
             let name = arguments.config.as_deref().unwrap_or(Path::new("")).display();
             let placed = |error: &String| match places::locate(&text, error) {
@@ -151,6 +156,7 @@ impl Configured {
             table: Arc::new(attribute::Table::build(&sources)),
             inventory: Arc::new(inventory),
             measure: file.measure,
+            judging: Judging { settings: file.failover, plans },
             keeps_flows: file.store.flows,
         };
         Ok(Configured {
@@ -184,7 +190,7 @@ fn sampling_rules(inventory: &Inventory) -> Vec<SamplingRule> {
 impl ConfigurationFile {
     fn settings_errors(&self) -> Vec<String> {
         let checks = [self.receive.check(), self.decode.check(), self.measure.check(), self.store.check(), self.peering.check()];
-        let checks = checks.into_iter().chain([self.report.check(), self.alerts.check()]);
+        let checks = checks.into_iter().chain([self.failover.check(), self.report.check(), self.alerts.check()]);
         checks.filter_map(Result::err).collect()
     }
 }
@@ -205,6 +211,7 @@ pub(crate) fn sections() -> Vec<(&'static str, &'static [model::settings::Settin
         (DecodeSettings::SECTION, DecodeSettings::SETTINGS),
         (PeeringSettings::SECTION, PeeringSettings::SETTINGS),
         (MeasureSettings::SECTION, MeasureSettings::SETTINGS),
+        (FailoverSettings::SECTION, FailoverSettings::SETTINGS),
         (StoreSettings::SECTION, StoreSettings::SETTINGS),
         (ReportSettings::SECTION, ReportSettings::SETTINGS),
         (AlertSettings::SECTION, AlertSettings::SETTINGS),

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use decode::DecoderState;
-use measure::{Counts, MeasureSettings, Owner, OwnerState};
+use measure::{Counts, Judging, MeasureSettings, Owner, OwnerState};
 use model::Publication;
 use serde::{Deserialize, Serialize};
 use store::{Journal, JournalSync, Recovered};
 
 use crate::failure::Failure;
+use crate::pipeline::Shared;
 
 /// Time between two checkpoints, and bytes of the journal after which one comes sooner.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
@@ -46,18 +47,37 @@ pub(crate) struct Kept {
     /// Of all workers; an exporter is on one at a time.
     pub(crate) decoder: DecoderState,
     /// Those in force.
-    settings: MeasureSettings,
+    rules: Rules,
+}
+
+/// What an owner measures and judges by.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    pub(crate) measure: MeasureSettings,
+    pub(crate) judging: Judging,
+}
+
+impl Rules {
+    pub(crate) fn of(shared: &Shared) -> Rules {
+        Rules { measure: shared.measure.clone(), judging: shared.judging.clone() }
+    }
 }
 
 impl Kept {
     /// A state without windows.
-    pub(crate) fn new(settings: MeasureSettings) -> Kept {
-        Kept { owner: Owner::new(settings.clone()), decoder: DecoderState::default(), settings }
+    pub(crate) fn new(rules: Rules) -> Kept {
+        Kept::restore(rules, OwnerState::default(), DecoderState::default())
+    }
+
+    fn restore(rules: Rules, owner: OwnerState, decoder: DecoderState) -> Kept {
+        let mut owner = Owner::restore(rules.measure.clone(), owner);
+        owner.judge_by(rules.judging.clone());
+        Kept { owner, decoder, rules }
     }
 
     /// Goes on under other settings from the next entry [`Entry::Reconfigured`] on.
-    pub(crate) fn set(&mut self, settings: MeasureSettings) {
-        self.settings = settings;
+    pub(crate) fn set(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     /// Takes an entry in; gives what is due to be published.
@@ -69,7 +89,10 @@ impl Kept {
                 self.decoder.merge(changes);
             }
             Entry::Advance(now_us) => return self.owner.advance(now_us),
-            Entry::Reconfigured => self.owner.reconfigure(self.settings.clone()),
+            Entry::Reconfigured => {
+                self.owner.reconfigure(self.rules.measure.clone());
+                self.owner.judge_by(self.rules.judging.clone());
+            }
             Entry::End => {}
         }
         Vec::new()
@@ -113,9 +136,9 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Reads what an earlier run left.
-    pub(crate) fn open(data: &Path, settings: &MeasureSettings) -> Result<(Keeper, Earlier), Failure> {
+    pub(crate) fn open(data: &Path, rules: &Rules) -> Result<(Keeper, Earlier), Failure> {
         let mut reading = Reading::default();
-        let (journal, notices) = Journal::recover(data, |item| reading.take(item, settings)).map_err(Failure::failed)?;
+        let (journal, notices) = Journal::recover(data, |item| reading.take(item, rules)).map_err(Failure::failed)?;
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         if reading.is_unknown {
             tracing::warn!("{}: the saved state is of another version; open windows begin anew", data.display());
@@ -207,12 +230,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(&mut self, item: Recovered, settings: &MeasureSettings) {
+    fn take(&mut self, item: Recovered, rules: &Rules) {
         match item {
             Recovered::Checkpoint(bytes) => match postcard::from_bytes::<Saved>(&bytes) {
                 Ok(Saved { owner, decoder }) => {
-                    let owner = Owner::restore(settings.clone(), owner);
-                    self.kept = Some(Kept { owner, decoder, settings: settings.clone() });
+                    self.kept = Some(Kept::restore(rules.clone(), owner, decoder));
                 }
                 Err(_) => self.is_unknown = true,
             },

@@ -27,6 +27,7 @@ mod packets;
 mod page;
 pub mod pipeline;
 mod places;
+mod planned;
 mod probe_sources;
 mod service;
 mod writer;

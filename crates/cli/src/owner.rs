@@ -11,7 +11,7 @@ use crate::alerts::{AlertPlan, Alerts, Health};
 use crate::configuration::Configured;
 use crate::connections::Connections;
 use crate::failure::Failure;
-use crate::journal::{Entry, Keeper, Kept};
+use crate::journal::{Entry, Keeper, Kept, Rules};
 use crate::pipeline::Shared;
 use crate::writer::{Writer, Written};
 
@@ -33,7 +33,7 @@ impl Publisher {
     /// An owner that publishes into the data folder that `store` writes.
     pub(crate) fn open(configured: &Configured, store: Store, data: &Path) -> Result<Publisher, Failure> {
         let connections = Connections::open(configured.shared.inventory.clone(), data).map_err(Failure::failed)?;
-        let kept = Kept::new(configured.shared.measure.clone());
+        let kept = Kept::new(Rules::of(&configured.shared));
         let alerts = Alerts::new(configured.alerts.clone());
         Ok(Publisher {
             kept,
@@ -54,7 +54,7 @@ impl Publisher {
         data: &Path,
         now_us: i64,
     ) -> Result<(Publisher, Option<i64>), Failure> {
-        let (keeper, earlier) = Keeper::open(data, &configured.shared.measure)?;
+        let (keeper, earlier) = Keeper::open(data, &Rules::of(&configured.shared))?;
         let mut publisher = Publisher::open(configured, store, data)?;
         match earlier.kept {
             Some(kept) => publisher.kept = kept,
@@ -82,7 +82,7 @@ impl Publisher {
     pub(crate) fn reconfigure(&mut self, shared: &Shared, alerts: &AlertPlan) -> Result<(), Failure> {
         self.alerts.reconfigure(alerts.clone());
         self.connections = Connections::open(shared.inventory.clone(), &self.data).map_err(Failure::failed)?;
-        self.kept.set(shared.measure.clone());
+        self.kept.set(Rules::of(shared));
         self.enter(Entry::Reconfigured);
         Ok(())
     }

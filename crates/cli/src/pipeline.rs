@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use attribute::Attributor;
 use decode::{DecodeSettings, Decoder, LatencyElements, SamplingRule};
-use measure::{Delta, Deltas, Flows, MeasureSettings, RecordLatency};
+use measure::{Delta, Deltas, Flows, Judging, MeasureSettings, RecordLatency};
 use model::ledger::DatagramRefusal;
 use model::{Address, Attribution, Batch, ExporterHealth, FlowBatch, Ledger, Placements};
 use peering::{Inventory, Resolver, Seen};
@@ -35,6 +35,8 @@ pub struct Shared {
     pub inventory: Arc<Inventory>,
     /// Bounds of measuring.
     pub measure: MeasureSettings,
+    /// How failovers are judged.
+    pub judging: Judging,
     /// Whether the records themselves are kept.
     pub keeps_flows: bool,
 }

@@ -67,6 +67,8 @@ pub(crate) struct PortState {
     pub(crate) members_bps: Option<u64>,
     /// Speed of the whole port.
     pub(crate) speed_bps: Option<u64>,
+    /// Whether the whole port is up, or one of its members.
+    pub(crate) is_up: Option<bool>,
 }
 
 /// Readings by port (the owner's number) and interface, each by time.
@@ -131,6 +133,7 @@ impl Readings {
             let Some((_, reading)) = held.range(at_us - STATE_US..=at_us).next_back() else { continue };
             if !reading.is_member {
                 whole_bps = whole_bps.max(reading.speed_bps);
+                state.is_up = state.is_up.max(reading.is_up);
                 continue;
             }
             seen += 1;
@@ -144,6 +147,7 @@ impl Readings {
             state.members_total = Some(members_known.max(seen) as i64);
         }
         if seen > 0 {
+            state.is_up = state.is_up.or(Some(up > 0));
             state.members_up = Some(up);
             state.members_bps = (up_bps > 0 || up == 0).then_some(up_bps);
         }

@@ -144,6 +144,7 @@ fn other_link() -> Link {
         kind: None,
         role: Role::Other,
         location: None,
+        exchange: None,
         port: None,
         exporters: Vec::new(),
         is_active: false,

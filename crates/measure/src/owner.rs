@@ -13,6 +13,7 @@ use crate::counts::{Counts, Dictionary, KnownCell, KnownLane, Translator};
 use crate::covers::Covers;
 use crate::delta::{Delta, DeltaLosses};
 use crate::exporters::Exporters;
+use crate::failover::{Failovers, Judging};
 use crate::kept::DetailWindow;
 use crate::names::Names;
 use crate::settings::MeasureSettings;
@@ -28,6 +29,7 @@ const FINALS_HELD: usize = 1_024;
 pub struct Owner {
     pub(crate) settings: MeasureSettings,
     pub(crate) state: OwnerState,
+    pub(crate) judging: Judging,
     /// By worker.
     translators: Vec<Translator>,
 }
@@ -63,6 +65,9 @@ pub struct OwnerState {
     pub(crate) readings_refused: u64,
     /// Keys and buckets of latency held in `windows`.
     pub(crate) latency_room: usize,
+    pub(crate) failovers: Failovers,
+    /// When failovers were judged last.
+    pub(crate) watched_us: Option<i64>,
 }
 
 /// Where a bin counts.
@@ -76,12 +81,12 @@ pub(crate) enum Place {
 impl Owner {
     /// An owner without windows.
     pub fn new(settings: MeasureSettings) -> Owner {
-        Owner { settings, state: OwnerState::default(), translators: Vec::new() }
+        Owner::restore(settings, OwnerState::default())
     }
 
     /// An owner of a saved state; [`Owner::begin_run`] lets new workers go on from it.
     pub fn restore(settings: MeasureSettings, state: OwnerState) -> Owner {
-        Owner { settings, state, translators: Vec::new() }
+        Owner { settings, state, judging: Judging::default(), translators: Vec::new() }
     }
 
     /// Goes on with other workers, under another configuration perhaps; counts of the run begin anew.
@@ -96,6 +101,11 @@ impl Owner {
         self.state.names.forget_configuration();
     }
 
+    /// Judges failovers so from now on.
+    pub fn judge_by(&mut self, judging: Judging) {
+        self.judging = judging;
+    }
+
     /// Goes on under another configuration: what it says of links, the first delta under it tells.
     pub fn reconfigure(&mut self, settings: MeasureSettings) {
         self.settings = settings;
@@ -104,7 +114,8 @@ impl Owner {
 
     /// An owner of the same state, to look ahead with.
     pub(crate) fn copy(&self) -> Owner {
-        Owner { settings: self.settings.clone(), state: self.state.clone(), translators: Vec::new() }
+        let judging = self.judging.clone();
+        Owner { settings: self.settings.clone(), state: self.state.clone(), judging, translators: Vec::new() }
     }
 
     /// What it holds, to be saved.

@@ -40,7 +40,7 @@ impl Owner {
     pub fn advance(&mut self, now_us: i64) -> Vec<Publication> {
         self.settle(now_us);
         self.close_before(now_us.saturating_sub(self.horizon_us()));
-        let mut due = Vec::new();
+        let mut due = self.watch(now_us);
         self.publish_exporters(now_us, &mut due);
         self.publish_details(now_us, &mut due);
         self.publish_windows(now_us, &mut due);
@@ -90,7 +90,7 @@ impl Owner {
     }
 
     /// The active timeouts of the exporters heard of late, ascending; never empty.
-    fn timeouts_us(&self) -> Vec<i64> {
+    pub(crate) fn timeouts_us(&self) -> Vec<i64> {
         let mut timeouts = self.state.exporters.timeouts_us();
         if timeouts.is_empty() {
             timeouts.push(self.settings.active_timeout_seconds * SECOND_US);

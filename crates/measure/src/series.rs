@@ -118,7 +118,7 @@ impl Owner {
         series
     }
 
-    fn add_links(&self, window_us: i64, now_us: i64, series: &mut HashMap<Way, Vec<BinLoad>>) {
+    pub(crate) fn add_links(&self, window_us: i64, now_us: i64, series: &mut HashMap<Way, Vec<BinLoad>>) {
         let learned = Learned::of(self, window_us, window_us + WINDOW_US);
         let mut counted: HashMap<Way, ByScale> = HashMap::new();
         let links = self.state.windows.get(&window_us).into_iter().flat_map(|window| &window.links);
@@ -133,7 +133,7 @@ impl Owner {
         }
     }
 
-    fn add_ports(&self, window_us: i64, now_us: i64, series: &mut HashMap<Way, Vec<BinLoad>>) {
+    pub(crate) fn add_ports(&self, window_us: i64, now_us: i64, series: &mut HashMap<Way, Vec<BinLoad>>) {
         let loads = port_loads(&self.state.windows, window_us);
         let mut ways: HashSet<Way> = self.state.port_covers.ways().chain(loads.keys().copied()).collect();
         for port in self.state.readings.ports(window_us, window_us + WINDOW_US) {

@@ -139,6 +139,8 @@ pub struct Link {
     pub role: Role,
     /// Metro.
     pub location: Option<Name>,
+    /// Internet exchange, where known.
+    pub exchange: Option<Name>,
     /// Name of the port that it rides.
     pub port: Option<Name>,
     /// Addresses of the exporters whose telemetry covers it; empty where not known beforehand.

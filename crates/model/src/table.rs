@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Name;
 
 /// An instant in a row: microseconds since 1970-01-01 UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
 impl From<i64> for Timestamp {
@@ -35,6 +37,8 @@ pub enum Kind {
     Integers,
     /// Bytes that are no text.
     Bytes,
+    /// A list of structs with these columns.
+    Structs(&'static [Column]),
 }
 
 /// A cell of a row.
@@ -60,10 +64,12 @@ pub enum Value {
     Integers(Vec<i64>),
     /// Of [`Kind::Bytes`].
     Bytes(Vec<u8>),
+    /// Of [`Kind::Structs`]: their cells.
+    Structs(Vec<Vec<Value>>),
 }
 
 /// A column as declared.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Its name; the unit is in it.
     pub name: &'static str,
@@ -153,6 +159,41 @@ pub trait Row: Sized {
     fn from_values(values: Vec<Value>) -> Option<Self>;
 }
 
+/// Declares the structs of list columns: a type each, and its columns.
+#[macro_export]
+macro_rules! structs {
+    ($($(#[doc = $doc:literal])+ $name:ident {
+        $($(#[doc = $column_doc:literal])+ $column:ident: $type:ty,)+
+    })+) => {$(
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        pub struct $name { $($(#[doc = $column_doc])+ pub $column: $type,)+ }
+
+        impl $crate::table::Cell for Vec<$name> {
+            const KIND: $crate::table::Kind = $crate::table::Kind::Structs(&[$($crate::table::Column {
+                name: stringify!($column),
+                doc: concat!($($column_doc),+),
+                kind: <$type as $crate::table::Cell>::KIND,
+                is_nullable: <$type as $crate::table::Cell>::IS_NULLABLE,
+            },)+]);
+
+            fn value(&self) -> $crate::table::Value {
+                let cells = |one: &$name| vec![$($crate::table::Cell::value(&one.$column),)+];
+                $crate::table::Value::Structs(self.iter().map(cells).collect())
+            }
+
+            fn from_value(value: $crate::table::Value) -> Option<Self> {
+                let $crate::table::Value::Structs(rows) = value else { return None };
+                let one = |cells: Vec<$crate::table::Value>| {
+                    let mut cells = cells.into_iter();
+                    Some($name { $($column: $crate::table::Cell::from_value(cells.next()?)?,)+ })
+                };
+                rows.into_iter().map(one).collect()
+            }
+        }
+    )+};
+}
+
 /// Declares tables: a row type each, and its columns.
 #[macro_export]
 macro_rules! tables {
@@ -160,7 +201,7 @@ macro_rules! tables {
         $($(#[doc = $column_doc:literal])+ $column:ident: $type:ty,)+
     })+) => {$(
         $(#[doc = $doc])+
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
         pub struct $row { $($(#[doc = $column_doc])+ pub $column: $type,)+ }
 
         impl $crate::table::Row for $row {

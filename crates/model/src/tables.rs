@@ -6,6 +6,26 @@ use crate::Name;
 use crate::table::Timestamp;
 use crate::time::{DETAIL_WINDOW_US, SECOND_US, WINDOW_US};
 
+crate::structs! {
+    /// What a link took of what fell elsewhere.
+    Moved {
+        /// The connection or link that took it.
+        connection: Name,
+        /// `to_microsoft` or `from_microsoft`.
+        direction: Name,
+        /// 4 or 6 where one IP version alone fell.
+        ip_version: Option<i64>,
+        /// `tag:SERVICE/REGION` or `customer:NAME`, by IP bytes of five minutes; null for all of it.
+        group: Option<Name>,
+        /// How much more it carries, bit/s.
+        bps: f64,
+        /// Share of what fell (of the group).
+        share: Option<f64>,
+        /// Standard error of `share`.
+        share_error: Option<f64>,
+    }
+}
+
 crate::tables! {
     /// A connection, transit link or other link as it stood: a row per change.
     "connections": ConnectionRow {
@@ -455,6 +475,74 @@ crate::tables! {
         /// Targets that have taken it so far.
         delivered: Vec<Name>,
     }
+
+    /// What happened to connections: a row an event and revision; the last revision of an `event_id` holds.
+    "failovers": FailoverRow {
+        /// The event: time and place of its beginning; the same in every replay.
+        event_id: Name,
+        /// 0 when it was found, then one more each time.
+        revision: i64,
+        /// The connection that fell; null where several did.
+        connection: Option<Name>,
+        /// `to_microsoft` or `from_microsoft`; null where the port alone tells.
+        direction: Option<Name>,
+        /// 4 or 6 where one IP version alone fell.
+        ip_version: Option<i64>,
+        /// `failed` (cut), `drained` (in minutes, or with a residue), `shifted` (a part moved), `member_lost`, `exchange_lost`, `microsoft_wide` or `own_demand`.
+        kind: Name,
+        /// What the judgement rests on.
+        evidence: Name,
+        /// Metro; null where there are several.
+        location: Option<Name>,
+        /// Start of the bin of 10 s in which it began.
+        started_at: Timestamp,
+        /// When it was found.
+        detected_at: Timestamp,
+        /// Start of the bin in which half of the fall had returned; null while it has not.
+        ended_at: Option<Timestamp>,
+        /// What would be carried had nothing happened, bit/s on the link layer; null where the port alone tells.
+        before_bps: Option<f64>,
+        /// Where it went.
+        moved: Vec<Moved>,
+        /// Share of the fall that no link took: with Microsoft nobody can say that it is lost.
+        unaccounted_share: Option<f64>,
+        /// Standard error of `unaccounted_share`.
+        unaccounted_error: Option<f64>,
+        /// Share of the fall that other connections of the same metro took.
+        stayed_local_share: Option<f64>,
+        /// Share of the fall that transit took.
+        to_transit_share: Option<f64>,
+        /// Share of the fall that was back five minutes after `ended_at`.
+        returned_share: Option<f64>,
+        /// Busiest 10 s of the links that took some: load of the port on the wire over capacity.
+        survivor_peak_utilisation: Option<f64>,
+        /// Median round trip of its traffic before, µs; null where latency is not known.
+        p50_before_us: Option<i64>,
+        /// The same after.
+        p50_after_us: Option<i64>,
+        /// How often it came back and fell again.
+        flaps: i64,
+        /// It was within planned work.
+        planned: bool,
+        /// `open`, `ended`, or `closed`: not followed any more.
+        status: Name,
+        /// All connections that fell.
+        connections: Vec<Name>,
+        /// Internet exchange, of `exchange_lost`.
+        exchange: Option<Name>,
+        /// Share of `before_bps` that fell.
+        fallen_share: Option<f64>,
+        /// How far beyond chance the fall was when it was found, standard errors of sampling and scatter.
+        standard_errors: Option<f64>,
+        /// From the beginning until nine tenths of the fall were done, s.
+        moved_seconds: Option<i64>,
+        /// Capacity of the port before, bit/s, where it changed.
+        capacity_before_bps: Option<i64>,
+        /// The same after.
+        capacity_after_bps: Option<i64>,
+        /// What the planned work was.
+        planned_summary: Option<Name>,
+    }
 }
 
 /// The rows of one window of one table: what is published as one file.
@@ -476,6 +564,8 @@ pub enum Rows {
     Alerts(Vec<AlertRow>),
     /// Rows of `latency`.
     Latency(Vec<LatencyRow>),
+    /// Rows of `failovers`: all revisions of the events that began in the bin.
+    Failovers(Vec<FailoverRow>),
 }
 
 impl Rows {
@@ -490,6 +580,7 @@ impl Rows {
             Rows::Exporters(_) => 5,
             Rows::Alerts(_) => 9,
             Rows::Latency(_) => 6,
+            Rows::Failovers(_) => 8,
         }
     }
 
@@ -504,6 +595,7 @@ impl Rows {
             Rows::Exporters(rows) => rows.len(),
             Rows::Alerts(rows) => rows.len(),
             Rows::Latency(rows) => rows.len(),
+            Rows::Failovers(rows) => rows.len(),
         }
     }
 
@@ -515,7 +607,7 @@ impl Rows {
     /// Length of their window, seconds; 0 where each row is of an instant.
     pub const fn window_seconds(&self) -> i64 {
         match self {
-            Rows::Connections(_) => 0,
+            Rows::Connections(_) | Rows::Failovers(_) => 0,
             Rows::Ports(_) | Rows::Links(_) | Rows::Exporters(_) | Rows::Alerts(_) | Rows::Latency(_) => WINDOW_US / SECOND_US,
             Rows::Traffic(_) | Rows::Prefixes(_) => DETAIL_WINDOW_US / SECOND_US,
         }

@@ -179,7 +179,7 @@ impl Data {
         let (inside, at_the_ends): (Vec<_>, Vec<_>) = listing.files.iter().partition(|file| is_inside(&file.span_us));
         if !at_the_ends.is_empty() {
             let mut ends = self.context.read_table(files(&at_the_ends, &schema)?)?;
-            if table.time == "window_start" {
+            if table.time != "valid_from" {
                 let at = |at_us: i64| lit(ScalarValue::TimestampMicrosecond(Some(at_us), Some("UTC".into())));
                 let time = || col(table.time);
                 ends = ends.filter(time().gt_eq(at(self.range.from_us)).and(time().lt(at(self.range.to_us))))?;
@@ -306,7 +306,7 @@ impl Data {
 
     /// What a table has of the range; of `connections` of all time before its end, too.
     fn list(&self, table: &Table) -> Result<Listing, ReportError> {
-        let from_us = if table.time == "window_start" { self.range.from_us } else { i64::MIN };
+        let from_us = if table.time != "valid_from" { self.range.from_us } else { i64::MIN };
         Ok((table.list)(&self.folder, from_us, self.range.to_us)?)
     }
 

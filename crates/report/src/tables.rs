@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use model::table::{Column, Row};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{
+    AlertRow, ConnectionRow, ExporterRow, FailoverRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow,
+};
 use store::{Listing, StoreError};
 
 /// A table that queries see.
@@ -36,6 +38,7 @@ pub(crate) const TABLES: &[Table] = &[
     table::<ExporterRow>("exporters", store::list::<ExporterRow>),
     Table { time: "valid_from", ..table::<ConnectionRow>("connections", store::list::<ConnectionRow>) },
     Table { time: "at", ..table::<AlertRow>("alerts", store::list::<AlertRow>) },
+    Table { time: "started_at", ..table::<FailoverRow>("failovers", store::list::<FailoverRow>) },
     table::<FlowRow>("flows", store::list::<FlowRow>),
 ];
 

@@ -9,8 +9,9 @@ use arrow_array::builder::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow_array::{Array, ArrayRef, ListArray, RecordBatch, StructArray};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use model::Name;
 use model::table::{Column, Kind, Row, Value};
 
@@ -18,10 +19,10 @@ use model::table::{Column, Kind, Row, Value};
 pub(crate) const SCHEMA_VERSION: &str = "1";
 
 /// The columns that say when a row is of.
-pub(crate) const TIMES: [&str; 3] = ["window_start", "valid_from", "at"];
+pub(crate) const TIMES: [&str; 4] = ["window_start", "valid_from", "at", "started_at"];
 
 /// Start of a row's window, microseconds; of `connections`: from when the row holds; of `alerts`: when it
-/// was judged so.
+/// was judged so; of `failovers`: when it began.
 pub(crate) fn start_us<R: Row>(row: &R) -> i64 {
     let at =
         R::COLUMNS.iter().position(|column| TIMES.contains(&column.name)).and_then(|index| row.values().into_iter().nth(index));
@@ -58,7 +59,14 @@ fn data_type(kind: Kind) -> DataType {
         }
         Kind::Integers => DataType::List(Arc::new(Field::new_list_field(DataType::Int64, true))),
         Kind::Bytes => DataType::Binary,
+        Kind::Structs(columns) => DataType::List(item(columns)),
     }
+}
+
+/// The field of the structs in a list.
+fn item(columns: &[Column]) -> FieldRef {
+    let fields = columns.iter().map(|column| Field::new(column.name, data_type(column.kind), column.is_nullable));
+    Arc::new(Field::new_list_field(DataType::Struct(fields.collect()), true))
 }
 
 /// Rows as one record batch.
@@ -83,6 +91,45 @@ enum Builder {
     Counts(Box<MapBuilder<StringBuilder, Int64Builder>>),
     Integers(ListBuilder<Int64Builder>),
     Bytes(BinaryBuilder),
+    Structs(StructsBuilder),
+}
+
+/// A column of lists of structs under way: the structs of all rows, and how many each row has.
+struct StructsBuilder {
+    columns: &'static [Column],
+    cells: Vec<Builder>,
+    lengths: Vec<usize>,
+    are_known: Vec<bool>,
+}
+
+impl StructsBuilder {
+    fn new(columns: &'static [Column]) -> StructsBuilder {
+        let cells = columns.iter().map(|column| Builder::new(column.kind)).collect();
+        StructsBuilder { columns, cells, lengths: Vec::new(), are_known: Vec::new() }
+    }
+
+    fn push(&mut self, structs: Option<Vec<Vec<Value>>>) {
+        self.are_known.push(structs.is_some());
+        let structs = structs.unwrap_or_default();
+        self.lengths.push(structs.len());
+        for cells in structs {
+            for (builder, value) in self.cells.iter_mut().zip(cells) {
+                builder.push(value);
+            }
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        let item = item(self.columns);
+        let arrays: Vec<ArrayRef> = self.cells.into_iter().map(Builder::finish).collect();
+        let fields = match item.data_type() {
+            DataType::Struct(fields) => fields.clone(),
+            _ => Fields::empty(),
+        };
+        let structs = StructArray::new(fields, arrays, None);
+        let nulls = NullBuffer::from(self.are_known);
+        Arc::new(ListArray::new(item, OffsetBuffer::from_lengths(self.lengths), Arc::new(structs), Some(nulls)))
+    }
 }
 
 impl Builder {
@@ -97,6 +144,7 @@ impl Builder {
             Kind::Counts => Builder::Counts(Box::new(MapBuilder::new(None, StringBuilder::new(), Int64Builder::new()))),
             Kind::Integers => Builder::Integers(ListBuilder::new(Int64Builder::new())),
             Kind::Bytes => Builder::Bytes(BinaryBuilder::new()),
+            Kind::Structs(columns) => Builder::Structs(StructsBuilder::new(columns)),
         }
     }
 
@@ -125,6 +173,7 @@ impl Builder {
                 builder.append(true);
             }
             (Builder::Bytes(builder), Value::Bytes(bytes)) => builder.append_value(bytes),
+            (Builder::Structs(builder), Value::Structs(structs)) => builder.push(Some(structs)),
             (Builder::Integer(builder), _) => builder.append_null(),
             (Builder::Float(builder), _) => builder.append_null(),
             (Builder::Text(builder), _) => builder.append_null(),
@@ -136,6 +185,7 @@ impl Builder {
             (Builder::Counts(builder), _) => {
                 let _ = builder.append(false);
             }
+            (Builder::Structs(builder), _) => builder.push(None),
         }
     }
 
@@ -150,6 +200,7 @@ impl Builder {
             Builder::Counts(mut builder) => Arc::new(builder.finish()),
             Builder::Integers(mut builder) => Arc::new(builder.finish()),
             Builder::Bytes(mut builder) => Arc::new(builder.finish()),
+            Builder::Structs(builder) => builder.finish(),
         }
     }
 }
@@ -195,6 +246,14 @@ fn value(kind: Kind, array: &ArrayRef, index: usize) -> Value {
             let names = texts(entries.column(0));
             let counts = entries.column(1).as_primitive::<Int64Type>();
             Value::Counts(names.into_iter().zip(counts.iter().map(Option::unwrap_or_default)).collect::<BTreeMap<Name, i64>>())
+        }
+        Kind::Structs(columns) => {
+            let structs = array.as_list::<i32>().value(index);
+            let structs = structs.as_struct();
+            let cells = |row: usize| {
+                columns.iter().zip(structs.columns()).map(|(column, array)| value(column.kind, array, row)).collect()
+            };
+            Value::Structs((0..structs.len()).map(cells).collect())
         }
     }
 }

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use model::table::{Kind, Row};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{
+    AlertRow, ConnectionRow, ExporterRow, FailoverRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow,
+};
 use model::{Publication, Rows};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -65,12 +67,14 @@ pub(crate) const TABLES: &[(&str, Compact)] = &[
     (ExporterRow::TABLE, Store::compact_hour::<ExporterRow>),
     (AlertRow::TABLE, Store::compact_hour::<AlertRow>),
     (LatencyRow::TABLE, Store::compact_hour::<LatencyRow>),
+    (FailoverRow::TABLE, Store::compact_hour::<FailoverRow>),
 ];
 
 impl StoreSettings {
     /// Tables of which old rows are removed, and after how many days; `None` for never.
     ///
-    /// `connections` is not among them: its few rows say what the names in the others stand for.
+    /// `connections` is not among them: its few rows say what the names in the others stand for; nor `failovers`, of
+    /// which what a network has seen of its own is learned for good.
     pub(crate) fn days(&self) -> Vec<(&'static str, Option<i64>)> {
         let coarse = tiers::coarse_tables().map(|table| (table, self.five_minutes_days));
         let fine = [
@@ -204,6 +208,7 @@ impl Store {
             Rows::Exporters(rows) => self.publish_rows(window, rows),
             Rows::Alerts(rows) => self.publish_rows(window, rows),
             Rows::Latency(rows) => self.publish_rows(window, rows),
+            Rows::Failovers(rows) => self.publish_rows(window, rows),
         }
     }
 

@@ -9,7 +9,9 @@ use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use model::settings::Setting;
 use model::table::{Column, Kind, Row};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{
+    AlertRow, ConnectionRow, ExporterRow, FailoverRow, FlowRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow,
+};
 
 use crate::failure::Failure;
 
@@ -83,6 +85,7 @@ fn tables() -> String {
     table::<PrefixRow>(&mut text);
     table::<LatencyRow>(&mut text);
     table::<ExporterRow>(&mut text);
+    table::<FailoverRow>(&mut text);
     table::<ConnectionRow>(&mut text);
     table::<AlertRow>(&mut text);
     table::<FlowRow>(&mut text);
@@ -94,6 +97,12 @@ fn table<R: Row>(text: &mut String) {
     for Column { name, doc, kind, is_nullable } in R::COLUMNS {
         let null = if *is_nullable { " or null" } else { "" };
         _ = writeln!(text, "| `{name}` | {}{null} | {} |", kind_name(*kind), doc.trim());
+        if let Kind::Structs(columns) = kind {
+            for Column { name: inner, doc, kind, is_nullable } in *columns {
+                let null = if *is_nullable { " or null" } else { "" };
+                _ = writeln!(text, "| `{name}.{inner}` | {}{null} | {} |", kind_name(*kind), doc.trim());
+            }
+        }
     }
 }
 
@@ -108,6 +117,7 @@ const fn kind_name(kind: Kind) -> &'static str {
         Kind::Counts => "map of text to integer",
         Kind::Integers => "list of integers",
         Kind::Bytes => "bytes",
+        Kind::Structs(_) => "list of structs",
     }
 }
 

@@ -42,6 +42,7 @@ fn link(name: &str, port: &str) -> Arc<Link> {
         kind: Some("Direct".into()),
         role: Role::Direct,
         location: Some("Frankfurt".into()),
+        exchange: None,
         port: Some(port.into()),
         exporters: vec![EXPORTER.parse().unwrap()],
         is_active: true,

@@ -202,6 +202,7 @@ impl<'a> Builder<'a> {
         }
         let index = self.inventory.directory.links.len() as u32;
         link.name = name(text);
+        link.exchange = detail.exchange.clone();
         detail.is_named = is_named;
         detail.is_by_tag |= matches!(link.role, Role::Transit | Role::Other);
         detail.holder = self.holder_of(detail.port);
@@ -268,6 +269,7 @@ fn plain_link() -> Link {
         kind: None,
         role: Role::Other,
         location: None,
+        exchange: None,
         port: None,
         exporters: Vec::new(),
         is_active: true,

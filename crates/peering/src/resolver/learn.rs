@@ -250,6 +250,7 @@ fn plain_link(text: model::Name, exporter: Address) -> Link {
         kind: None,
         role: Role::Other,
         location: None,
+        exchange: None,
         port: None,
         exporters: vec![exporter],
         is_active: false,

@@ -3,6 +3,7 @@
 mod azure;
 mod customers;
 mod exporters;
+mod failovers;
 mod latency;
 mod links;
 mod overview;
@@ -80,6 +81,7 @@ impl Report {
         links::REPORT,
         traffic::REPORT,
         customers::REPORT,
+        failovers::REPORT,
         resilience::REPORT,
         latency::REPORT,
         transit::REPORT,
@@ -156,6 +158,8 @@ pub const QUERIES: &[(&str, &str)] = &[
     ("latency_buckets", include_str!("../sql/latency_buckets.sql")),
     ("exporters", include_str!("../sql/exporters.sql")),
     ("origins", include_str!("../sql/origins.sql")),
+    ("failovers", include_str!("../sql/failovers.sql")),
+    ("moved", include_str!("../sql/moved.sql")),
     ("transit", include_str!("../sql/transit.sql")),
     ("expressroute", include_str!("../sql/expressroute.sql")),
     ("versions", include_str!("../sql/versions.sql")),
