@@ -57,7 +57,7 @@ impl Failovers {
         let is_usual = || {
             usual
                 .or_else(|| self.lowest(scene.bin, direction, |_| true, |_| true))
-                .is_some_and(|usual| now >= USUAL_SHARE * usual)
+                .is_some_and(|usual| field.now_bps() >= USUAL_SHARE * usual)
         };
         let is_event =
             has_fallen && !is_usual() && self.have_all_fallen(direction, field, change) && !self.is_settling(direction);

@@ -188,13 +188,14 @@ impl Hours {
         })
     }
 
-    /// What is usual at a bin: between the middles of two hours.
+    /// What is usual at a bin, between the middles of two hours; `None` where no earlier day tells.
     pub(crate) fn usual(&self, bin: i64) -> Option<f64> {
         let from_middle = bin - HOUR_BINS / 2;
         let hour = from_middle.div_euclid(HOUR_BINS);
         let share = from_middle.rem_euclid(HOUR_BINS) as f64 / HOUR_BINS as f64;
         let (one, next) = (self.hour(hour), self.hour(hour + 1));
-        one.zip(next).map(|(one, next)| one + share * (next - one)).or(one).or(next)
+        // The hour that was just over says nothing of this one.
+        one.zip(next).map(|(one, next)| one + share * (next - one))
     }
 }
 
