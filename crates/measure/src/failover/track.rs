@@ -152,11 +152,13 @@ pub(crate) struct Hours {
     hour: i64,
     sum: f64,
     bins: u32,
+    /// The hour that was over last, and its mean: it is not usual yet, for a surge may be in it that ends now.
+    over: Option<(i64, f32)>,
 }
 
 impl Default for Hours {
     fn default() -> Hours {
-        Hours { means: vec![f32::NAN; HOURS], hour: i64::MIN, sum: 0.0, bins: 0 }
+        Hours { means: vec![f32::NAN; HOURS], hour: i64::MIN, sum: 0.0, bins: 0, over: None }
     }
 }
 
@@ -172,12 +174,13 @@ impl Hours {
     }
 
     fn close(&mut self) {
-        if i64::from(self.bins) < HOUR_BINS / 4 {
-            return;
+        if let Some((hour, mean)) = self.over.take() {
+            let held = &mut self.means[hour.rem_euclid(HOURS as i64) as usize];
+            *held = if held.is_nan() { mean } else { *held + HOUR_WEIGHT * (mean - *held) };
         }
-        let mean = (self.sum / f64::from(self.bins)) as f32;
-        let held = &mut self.means[self.hour.rem_euclid(HOURS as i64) as usize];
-        *held = if held.is_nan() { mean } else { *held + HOUR_WEIGHT * (mean - *held) };
+        if i64::from(self.bins) >= HOUR_BINS / 4 {
+            self.over = Some((self.hour, (self.sum / f64::from(self.bins)) as f32));
+        }
     }
 
     /// The mean of this hour a week ago and before, else of this hour on the last day that there is one.
