@@ -37,6 +37,7 @@ pub(crate) fn shared() -> Shared {
         table: Arc::new(attribute::Table::build(&attribute::sources::Sources::default())),
         inventory: Arc::new(Inventory::build(&config, &[], &[]).unwrap()),
         measure: MeasureSettings::default(),
+        judging: Default::default(),
         keeps_flows: false,
     }
 }

@@ -30,6 +30,7 @@ fn row(start_us: i64, connection: i64, samples: i64) -> LinkRow {
         Kind::Counts => Value::Counts(Default::default()),
         Kind::Integers => Value::Integers(Vec::new()),
         Kind::Bytes => Value::Bytes(Vec::new()),
+        Kind::Structs(_) => Value::Structs(Vec::new()),
     });
     let row = LinkRow::from_values(values.collect()).unwrap();
     LinkRow { connection: format!("connection {connection}").into(), samples, ..row }

@@ -93,6 +93,7 @@ fn blank<R: Row>(at_us: i64) -> R {
         model::table::Kind::Counts => Value::Counts(Default::default()),
         model::table::Kind::Integers => Value::Integers(Vec::new()),
         model::table::Kind::Bytes => Value::Bytes(Vec::new()),
+        model::table::Kind::Structs(_) => Value::Structs(Vec::new()),
     };
     R::from_values(R::COLUMNS.iter().map(value).collect()).expect("every kind has a blank")
 }

@@ -85,6 +85,7 @@ pub(crate) fn shared() -> Shared {
         table: Arc::new(attribute::Table::build(&sources)),
         inventory: Arc::new(inventory),
         measure: MeasureSettings::default(),
+        judging: Default::default(),
         keeps_flows: false,
     }
 }

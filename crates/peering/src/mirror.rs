@@ -111,6 +111,7 @@ fn rest(source: &str) -> Link {
         kind,
         role: Role::Other,
         location,
+        exchange: None,
         port,
         exporters,
         is_active: false,

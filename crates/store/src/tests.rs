@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use model::table::{Cell, Row, Timestamp, Value};
-use model::tables::{AlertRow, ConnectionRow, ExporterRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
+use model::tables::{AlertRow, ConnectionRow, ExporterRow, FailoverRow, LatencyRow, LinkRow, PortRow, PrefixRow, TrafficRow};
 use model::{Name, Publication, Rows};
 use proptest::prelude::*;
 
@@ -24,27 +24,32 @@ const WINDOW_US: i64 = 60_000_000;
 fn row<R: Row>(numbers: &[u64], start_us: i64) -> R {
     let mut stream = numbers.iter().cycle().copied();
     let mut next = move || stream.next().unwrap_or(1);
-    let values = R::COLUMNS.iter().enumerate().map(|(index, column)| {
-        let number = next().wrapping_add(index as u64);
-        if column.is_nullable && number.is_multiple_of(3) {
-            return Value::Null;
-        }
-        let text: Name = ["", "fra-pni-1", "Zürich", "a\u{0}b", "日本"][(number % 5) as usize].into();
-        match column.kind {
-            model::table::Kind::Integer => (number as i64).value(),
-            model::table::Kind::Float => (number as f64 / 7.0).value(),
-            model::table::Kind::Text => text.value(),
-            model::table::Kind::Timestamp => Timestamp(start_us).value(),
-            model::table::Kind::Boolean => (number % 2 == 0).value(),
-            model::table::Kind::Texts => vec![text; (number % 3) as usize].value(),
-            model::table::Kind::Integers => vec![number as i64; (number % 3) as usize].value(),
-            model::table::Kind::Bytes => vec![number as u8; (number % 5) as usize].value(),
-            model::table::Kind::Counts => {
-                BTreeMap::from_iter((0..number % 3).map(|i| (format!("reason {i}").into(), number as i64))).value()
-            }
-        }
-    });
+    let values = R::COLUMNS.iter().enumerate().map(|(index, column)| cell(column, next().wrapping_add(index as u64), start_us));
     R::from_values(values.collect()).unwrap()
+}
+
+fn cell(column: &model::table::Column, number: u64, start_us: i64) -> Value {
+    if column.is_nullable && number.is_multiple_of(3) {
+        return Value::Null;
+    }
+    let text: Name = ["", "fra-pni-1", "Zürich", "a\u{0}b", "日本"][(number % 5) as usize].into();
+    match column.kind {
+        model::table::Kind::Integer => (number as i64).value(),
+        model::table::Kind::Float => (number as f64 / 7.0).value(),
+        model::table::Kind::Text => text.value(),
+        model::table::Kind::Timestamp => Timestamp(start_us).value(),
+        model::table::Kind::Boolean => number.is_multiple_of(2).value(),
+        model::table::Kind::Texts => vec![text; (number % 3) as usize].value(),
+        model::table::Kind::Integers => vec![number as i64; (number % 3) as usize].value(),
+        model::table::Kind::Bytes => vec![number as u8; (number % 5) as usize].value(),
+        model::table::Kind::Counts => {
+            BTreeMap::from_iter((0..number % 3).map(|i| (format!("reason {i}").into(), number as i64))).value()
+        }
+        model::table::Kind::Structs(columns) => {
+            let one = |place: u64| columns.iter().zip(place..).map(|(column, extra)| cell(column, number ^ extra, start_us));
+            Value::Structs((0..number % 3).map(|place| one(place).collect()).collect())
+        }
+    }
 }
 
 fn link(start_us: i64, connection: &str, samples: i64) -> LinkRow {
@@ -80,6 +85,7 @@ proptest! {
         check::<ExporterRow>(&numbers);
         check::<AlertRow>(&numbers);
         check::<LatencyRow>(&numbers);
+        check::<FailoverRow>(&numbers);
     }
 }
 

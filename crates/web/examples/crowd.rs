@@ -162,6 +162,7 @@ fn series(members: &[Member], from_us: i64, at_us: i64) -> Series {
             kind: None,
             role: member.role,
             location: Some(PLACES[member.place].into()),
+            exchange: None,
             port: Some(member.port()),
             exporters: Vec::new(),
             is_active: true,

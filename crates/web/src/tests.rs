@@ -33,6 +33,7 @@ fn way(name: &str, direction: Direction, gigabits: impl Fn(usize) -> Option<f64>
         kind: None,
         role: Role::Direct,
         location: Some("Frankfurt".into()),
+        exchange: None,
         port: Some(port.clone()),
         exporters: Vec::new(),
         is_active: true,

@@ -124,10 +124,10 @@ fn survivor_peak(event: &Event) -> Option<f64> {
 /// What the judgement rests on, in words.
 fn evidence(event: &Event, links: Links<'_>) -> String {
     let mut parts = Vec::new();
-    if let Some(port) = event.port {
-        if let (Some(was), Some(is)) = (port.members_before, port.members_after) {
-            parts.push(format!("{is} of {was} members are up"));
-        }
+    if let Some(port) = event.port
+        && let (Some(was), Some(is)) = (port.members_before, port.members_after)
+    {
+        parts.push(format!("{is} of {was} members are up"));
     }
     if event.was_port_down {
         parts.push("the port went down".to_owned());

@@ -40,6 +40,7 @@ fn directory() -> Directory {
             kind,
             role: Role::Direct,
             location,
+            exchange: None,
             port,
             exporters: vec![],
             is_active: true,

@@ -196,15 +196,15 @@ impl Scenario {
         action.links = vec![link];
         let riding: Vec<usize> =
             (0..self.world.groups.len()).filter(|index| self.world.groups[*index].order[0] == link).collect();
-        for direction in 0..2 {
+        for (direction, start) in starts.into_iter().enumerate() {
             let of: Vec<usize> =
                 riding.iter().copied().filter(|index| self.world.groups[*index].direction == direction).collect();
             for (position, group) in of.iter().enumerate() {
                 // The first leaves at once, the others in minutes.
                 let wait = if position == 0 { 0.0 } else { (-(1.0 - random.unit()).ln() * mean).min(16.0) };
-                action.away[*group] = Some((starts[direction] + wait, end as f64 + random.between(0.0, 3.0)));
+                action.away[*group] = Some((start + wait, end as f64 + random.between(0.0, 3.0)));
             }
-            self.tell(&action, ("drained", &[link]), direction, None, (starts[direction], Some(end)));
+            self.tell(&action, ("drained", &[link]), direction, None, (start, Some(end)));
         }
         self.actions.push(action);
         end
@@ -409,8 +409,8 @@ impl Scenario {
                 group.order.iter().position(|link| !is_away(link)).unwrap_or(group.order.len())
             };
             force.at[index] = at(bin as f64);
-            let moves = self.actions.iter().filter_map(|action| action.away[index]).flat_map(|(from, to)| [from, to]);
-            if let Some(moved) = moves.filter(|at| (bin as f64..(bin + 1) as f64).contains(at)).next() {
+            let mut moves = self.actions.iter().filter_map(|action| action.away[index]).flat_map(|(from, to)| [from, to]);
+            if let Some(moved) = moves.find(|at| (bin as f64..(bin + 1) as f64).contains(at)) {
                 force.then[index] = Some((moved - bin as f64, at((bin + 1) as f64 - 1e-9)));
             }
         }
