@@ -4,6 +4,7 @@ mod alerts;
 mod captures;
 mod clocks;
 mod counters;
+mod failovers;
 mod floods;
 mod flows;
 mod latency;

@@ -112,7 +112,8 @@ fn every_report_answers_in_every_form() {
     let replayed = Replayed::sample("failover");
     for name in Report::ALL.iter().map(|report| report.name) {
         let answer = report(&replayed, &[name]);
-        assert!(!rows(&answer).is_empty(), "{name}: {answer}");
+        // In this network nothing that is sure fails.
+        assert!(!rows(&answer).is_empty() || name == "failovers", "{name}: {answer}");
         for (format, expected) in [("table", "direct"), ("csv", ","), ("html", "</html>")] {
             let mut command = peerscope(&["report", name, "--format", format, "--data"]);
             let text = succeed(command.arg(replayed.data()));
@@ -308,12 +309,17 @@ fn duckdb_reads_every_query_row_by_row_the_same() {
     if !has_duckdb() {
         return;
     }
-    let replayed = Replayed::sample("sampled_v9");
+    let is_of_failovers = |name: &str| ["failovers", "moved"].contains(&name);
+    same_in_duckdb(&Replayed::sample("sampled_v9"), |name| !is_of_failovers(name));
+    same_in_duckdb(&crate::failovers::one(), is_of_failovers);
+}
+
+fn same_in_duckdb(replayed: &Replayed, is_asked: impl Fn(&str) -> bool) {
     let mut data = Data::open(&replayed.data(), Range::EVER, &[], &ReportSettings::default()).unwrap();
     data.register_all().unwrap();
     let fill = |sql: &str, by: &str| sql.replace("{by}", by).replace("{connections}", "'fra-1', 'fra-2', 'ams-transit'");
     let mut queries: Vec<(String, String)> = Vec::new();
-    for (name, sql) in QUERIES {
+    for (name, sql) in QUERIES.iter().filter(|(name, _)| is_asked(name)) {
         let by: &[&str] = if sql.contains("{by}") { &["connection, direction", "direction"] } else { &[""] };
         queries.extend(by.iter().map(|by| (format!("{name} {by}"), fill(sql, by))));
     }

@@ -1,0 +1,133 @@
+//! Failovers from datagrams: networks of which a connection fails, through capture and replay, against what was done to them.
+
+use std::collections::BTreeMap;
+
+use model::tables::{ConnectionRow, FailoverRow};
+use model::time::{BIN_US, SECOND_US};
+
+use crate::checkout;
+use crate::simulated::{Replayed, rows};
+
+/// A failure of the sample's network.
+pub(crate) struct Case {
+    seed: u64,
+    one_in: u64,
+    connection: &'static str,
+    down_at_seconds: f64,
+    /// Where its traffic goes, a third each.
+    moves_to: [&'static str; 3],
+}
+
+const SECONDS: i64 = 2_400;
+/// How long it lasts.
+const DOWN_SECONDS: f64 = 420.0;
+
+const fn case(seed: u64, one_in: u64, connection: &'static str, down_at_seconds: f64, moves_to: [&'static str; 3]) -> Case {
+    Case { seed, one_in, connection, down_at_seconds, moves_to }
+}
+
+const CASES: [Case; 10] = [
+    case(1, 100, "fra-1", 1_205.0, ["fra-2", "fra-2", "ams-exchange"]),
+    case(2, 100, "fra-2", 1_210.0, ["fra-1", "fra-1", "fra-1"]),
+    case(3, 50, "ams-exchange", 1_233.0, ["fra-1", "fra-2", "fra-2"]),
+    case(4, 200, "fra-1", 1_300.0, ["ams-exchange", "ams-exchange", "fra-2"]),
+    case(5, 200, "fra-2", 1_400.0, ["fra-1", "ams-transit", "ams-transit"]),
+    case(6, 200, "fra-1", 1_499.0, ["fra-2", "ams-exchange", "ams-transit"]),
+    case(7, 50, "fra-2", 1_500.0, ["ams-exchange", "ams-exchange", "ams-exchange"]),
+    case(8, 50, "ams-exchange", 1_257.0, ["ams-transit", "ams-transit", "ams-transit"]),
+    case(9, 50, "fra-1", 1_321.0, ["fra-2", "fra-2", "ams-transit"]),
+    case(10, 100, "fra-2", 1_444.0, ["fra-1", "fra-1", "ams-exchange"]),
+];
+
+/// The sample with a hundred times the traffic, sampled, for so long that what is usual can be learned; without a case
+/// nothing fails.
+pub(crate) fn failing(case: Option<&Case>) -> Replayed {
+    let sample = std::fs::read_to_string(checkout("samples/scenarios/failover.toml")).unwrap();
+    let (network, _) = sample.split_once("[[failures]]").unwrap();
+    let (seed, one_in) = case.map_or((99, 100), |case| (case.seed, case.one_in));
+    let mut text = String::new();
+    for line in network.lines() {
+        let line = match line.split_once(" = ") {
+            Some(("seed", _)) => format!("seed = {seed}"),
+            Some(("duration_seconds", _)) => format!("duration_seconds = {SECONDS}"),
+            Some(("protocol", _)) => format!("{line}\nsampling = {{ one_in = {one_in} }}"),
+            Some((key @ ("to_microsoft_bps" | "from_microsoft_bps"), bps)) => {
+                format!("{key} = {:.1}", bps.replace('_', "").parse::<f64>().unwrap() * 100.0)
+            }
+            _ => line.to_owned(),
+        };
+        text.push_str(&format!("{line}\n"));
+    }
+    // Packets in trains of 16 and short flows: a big network in little time.
+    text.push_str("[traffic]\npackets_per_train = 16\nflow_lengths = [{ packets = 400.0, seconds = 4.0, weight = 1.0 }]\n");
+    if let Some(Case { connection, down_at_seconds, moves_to, .. }) = case {
+        let up_at_seconds = down_at_seconds + DOWN_SECONDS;
+        text.push_str(&format!(
+            "[[failures]]\nconnection = \"{connection}\"\ndown_at_seconds = {down_at_seconds:.1}\nup_at_seconds = {up_at_seconds:.1}\n\
+             moves_to = {moves_to:?}\n"
+        ));
+    }
+    Replayed::scenario(&text)
+}
+
+/// The first of the cases, for other tests.
+pub(crate) fn one() -> Replayed {
+    failing(Some(&CASES[0]))
+}
+
+/// Each event as it was told last.
+fn events(replayed: &Replayed) -> Vec<FailoverRow> {
+    let mut last: BTreeMap<String, FailoverRow> = BTreeMap::new();
+    for row in rows::<FailoverRow>(&replayed.data()) {
+        let held = last.get(&*row.event_id);
+        if held.is_none_or(|held| held.revision < row.revision) {
+            last.insert(row.event_id.to_string(), row);
+        }
+    }
+    last.into_values().collect()
+}
+
+/// When the simulated network began, microseconds since 1970: 2026-03-02 10:00 UTC.
+const START_US: i64 = 1_772_445_600 * SECOND_US;
+
+fn check(case: &Case) {
+    let replayed = failing(Some(case));
+    let events = events(&replayed);
+    let what = format!("seed {}: {events:#?}", case.seed);
+    assert_eq!(events.len(), 2, "one in each direction, and nothing else; {what}");
+    let down_us = START_US + (case.down_at_seconds * 1e6) as i64;
+    for event in &events {
+        assert_eq!((event.connection.as_deref(), &*event.kind), (Some(case.connection), "failed"), "{what}");
+        assert!((event.started_at.0 - down_us / BIN_US * BIN_US).abs() <= BIN_US, "{what}");
+        let up_us = down_us + (DOWN_SECONDS * 1e6) as i64;
+        assert!(event.ended_at.is_some_and(|ended| (ended.0 - up_us).abs() <= 3 * BIN_US), "{what}");
+        for link in ["fra-1", "fra-2", "ams-exchange", "ams-transit"].into_iter().filter(|link| *link != case.connection) {
+            let expected = case.moves_to.iter().filter(|to| **to == link).count() as f64 / 3.0;
+            let moved = event.moved.iter().find(|moved| &*moved.connection == link && moved.group.is_none());
+            let (share, error) = moved.map_or((0.0, 0.0), |moved| (moved.share.unwrap(), moved.share_error.unwrap()));
+            assert!((share - expected).abs() <= (3.0 * error).max(0.03), "{link}: {share} ± {error}, not {expected}; {what}");
+        }
+        assert!(event.unaccounted_share.unwrap().abs() <= (3.0 * event.unaccounted_error.unwrap()).max(0.03), "{what}");
+    }
+    let connections = rows::<ConnectionRow>(&replayed.data());
+    assert!(connections.iter().any(|row| &*row.connection == case.connection));
+}
+
+#[test]
+fn what_failed_is_found_with_what_moved_where() {
+    CASES.iter().for_each(check);
+}
+
+#[test]
+fn a_network_in_which_nothing_fails_has_no_failover() {
+    assert_eq!(events(&failing(None)), []);
+}
+
+#[test]
+fn a_replay_once_more_gives_the_same_events() {
+    let replayed = one();
+    let first = rows::<FailoverRow>(&replayed.data());
+    assert!(!first.is_empty());
+    crate::succeed(&mut replayed.replay());
+    assert_eq!(rows::<FailoverRow>(&replayed.data()), first);
+}
