@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::tables::{ConnectionRow, FailoverRow};
+use model::tables::{AlertRow, ConnectionRow, FailoverRow};
 use model::time::{BIN_US, SECOND_US};
 
-use crate::checkout;
 use crate::simulated::{Replayed, rows};
+use crate::{checkout, peerscope, succeed};
 
 /// A failure of the sample's network.
 pub(crate) struct Case {
@@ -124,10 +124,34 @@ fn a_network_in_which_nothing_fails_has_no_failover() {
 }
 
 #[test]
+fn what_was_seen_once_tells_what_the_next_failure_would_do() {
+    let replayed = one();
+    let mut report = peerscope(&["report", "resilience", "--down", "fra-1", "--by", "survivor", "--format", "csv", "--data"]);
+    let answer = succeed(report.arg(replayed.data()));
+    let of =
+        |survivor: &str| -> Vec<String> { answer.lines().filter(|line| line.contains(survivor)).map(str::to_owned).collect() };
+    for survivor in ["fra-2", "ams-exchange"] {
+        let lines = of(survivor);
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.contains(",observed,")), "{answer}");
+    }
+    assert!(of("ams-transit").is_empty(), "{answer}");
+}
+
+#[test]
+fn a_failover_is_one_alert_from_its_beginning_to_its_end() {
+    let rows = rows::<AlertRow>(&one().data());
+    for direction in ["to_microsoft", "from_microsoft"] {
+        let of = rows.iter().filter(|row| &*row.rule == "failover" && row.direction.as_deref() == Some(direction));
+        let states: Vec<&str> = of.map(|row| &*row.state).collect();
+        assert_eq!(states, ["firing", "resolved"], "{direction}");
+    }
+}
+
+#[test]
 fn a_replay_once_more_gives_the_same_events() {
     let replayed = one();
     let first = rows::<FailoverRow>(&replayed.data());
     assert!(!first.is_empty());
-    crate::succeed(&mut replayed.replay());
+    succeed(&mut replayed.replay());
     assert_eq!(rows::<FailoverRow>(&replayed.data()), first);
 }

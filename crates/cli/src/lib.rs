@@ -13,6 +13,7 @@ mod commands;
 mod configuration;
 mod connections;
 mod counter_sources;
+mod events;
 mod failure;
 mod journal;
 mod latency_elements;

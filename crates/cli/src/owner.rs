@@ -121,7 +121,8 @@ impl Publisher {
         let changes = self.connections.changes(self.kept.owner.links(), now_us);
         let health = Health { written: self.writer.written(), is_disk_failing: self.writer.is_failing() };
         self.alerts.look(&due);
-        let alerts = self.alerts.judge(&self.kept.owner, health, &[], now_us);
+        let events = crate::events::of_alerts(&self.kept.owner);
+        let alerts = self.alerts.judge(&self.kept.owner, health, &events, now_us);
         self.writer.publish(due.into_iter().chain(changes).chain(alerts));
         self.writer.compact(now_us);
         self.writer.publish_flows(now_us);
@@ -138,6 +139,7 @@ impl Publisher {
             edge: self.connections.current().cloned().collect(),
             exporters: self.heard.rows().cloned().collect(),
             latencies: self.heard.latencies().cloned().collect(),
+            events: crate::events::of_page(owner),
             alerts: self.alerts.standing(now_us),
             late_records: owner.late_records(),
             written: self.writer.written(),

@@ -10,6 +10,8 @@ use crate::{Data, ReportError};
 /// Connections and other links as they stood at the end of a range, by name.
 pub(crate) struct Edge {
     links: BTreeMap<Name, ConnectionRow>,
+    /// When each was there first, microseconds since 1970.
+    first_us: BTreeMap<Name, i64>,
 }
 
 impl Edge {
@@ -17,7 +19,10 @@ impl Edge {
     pub(crate) fn read(data: &Data) -> Result<Edge, ReportError> {
         let rows = store::read::<ConnectionRow>(data.folder(), i64::MIN, data.range().to_us)?.rows;
         let mut links: BTreeMap<Name, ConnectionRow> = BTreeMap::new();
+        let mut first_us: BTreeMap<Name, i64> = BTreeMap::new();
         for row in rows {
+            let first = first_us.entry(row.connection.clone()).or_insert(row.valid_from.0);
+            *first = row.valid_from.0.min(*first);
             let is_over = row.valid_to.is_some_and(|to| to.0 <= data.range().from_us);
             let known = links.get(&row.connection);
             // Of the same time the row that was closed is the later one.
@@ -26,12 +31,17 @@ impl Edge {
                 links.insert(row.connection.clone(), row);
             }
         }
-        Ok(Edge { links })
+        Ok(Edge { links, first_us })
     }
 
     /// A link by its name.
     pub(crate) fn get(&self, name: &str) -> Option<&ConnectionRow> {
         self.links.get(name)
+    }
+
+    /// Since when a link is there, microseconds since 1970.
+    pub(crate) fn first_us(&self, name: &str) -> Option<i64> {
+        self.first_us.get(name).copied()
     }
 
     /// All of them.

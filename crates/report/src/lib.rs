@@ -13,6 +13,7 @@ mod chart;
 mod connections;
 mod data;
 mod error;
+mod falls;
 mod growth;
 mod html;
 mod loads;

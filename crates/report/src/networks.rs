@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use measure::judge::{
-    Connection, Failure, FailureKind, Network, Outcome, Place, Port, PrefixLoad, Standing, failure_of, failures,
+    Connection, Failure, FailureKind, Network, Outcome, Place, Port, PrefixLoad, Standing, failure_of, failures, steps_of_falls,
 };
 use model::tables::ConnectionRow;
 use model::{Direction, Name};
@@ -11,7 +11,7 @@ use model::{Direction, Name};
 use crate::connections::{Edge, is_active, is_peering, is_rest};
 use crate::growth::{Breaks, Growth};
 use crate::loads::Loads;
-use crate::range::DAY_US;
+use crate::range::{DAY_US, STEP_US};
 use crate::reports::Options;
 use crate::{Data, Range, ReportError};
 
@@ -35,6 +35,9 @@ impl Networks {
         let standings: Vec<Standing> = rows.iter().map(|row| standing(row, links, &mut notes)).collect();
         let full = options.settings.full_percent as f64 / 100.0;
         let split = present_split(data, &rows, options, &mut notes)?;
+        let falls = crate::falls::read(data)?;
+        let range = data.range();
+        let fallen = steps_of_falls(&falls, range.from_us, STEP_US, range.steps());
         let directions = Direction::ALL.map(|direction| {
             let (ports, places) = ports_of(&rows, direction, links);
             let one = |((row, standing), port): ((&&ConnectionRow, &Standing), usize)| Connection {
@@ -45,7 +48,8 @@ impl Networks {
             };
             let connections = rows.iter().zip(&standings).zip(places).map(one).collect();
             let network = Network::new(direction, full, ports, connections);
-            if direction == Direction::FromMicrosoft { network.with_prefixes(&split) } else { network }
+            let network = if direction == Direction::FromMicrosoft { network.with_prefixes(&split) } else { network };
+            network.without_steps(&fallen).with_falls(&falls, |name| edge.first_us(name))
         });
         Ok(Networks { directions, notes })
     }

@@ -52,6 +52,7 @@ pub(crate) struct Sight {
     pub(crate) edge: Vec<ConnectionRow>,
     pub(crate) exporters: Vec<ExporterRow>,
     pub(crate) latencies: Vec<web::Latency>,
+    pub(crate) events: Vec<web::Event>,
     /// Those that go on and are not silenced, and those that have ended of late.
     pub(crate) alerts: Vec<alert::Alert>,
     pub(crate) late_records: u64,
@@ -215,8 +216,7 @@ impl Painting {
             ports: picture.ports,
             networks: picture.networks,
             exporters,
-            // Told by those who judge failovers.
-            events: Vec::new(),
+            events: sight.events,
             latencies: sight.latencies,
             alerts: sight.alerts.into_iter().map(shown).collect(),
             ledger,

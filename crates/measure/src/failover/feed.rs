@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
+use model::tables::FailoverRow;
 use model::time::{BIN_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Address, Direction, Publication};
 
@@ -49,6 +50,11 @@ impl Owner {
         let due = failovers.publish(&self.state.names.links, &self.judging.plans);
         self.state.failovers = failovers;
         due
+    }
+
+    /// The failovers that are followed, each as it was told last; what has been over for long is in the table alone.
+    pub fn failovers(&self) -> impl Iterator<Item = &FailoverRow> {
+        self.state.failovers.told()
     }
 
     /// The bins that have become mature, in order, with what links carried in them.

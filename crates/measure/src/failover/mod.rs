@@ -26,6 +26,7 @@ mod track;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use model::tables::FailoverRow;
 use model::time::BIN_US;
 use model::{Direction, Link, Publication, Role};
 use serde::{Deserialize, Serialize};
@@ -149,6 +150,11 @@ impl Failovers {
             event.revise(row);
         }
         std::mem::take(&mut self.dirty).into_iter().map(|start| self.publication(start)).collect()
+    }
+
+    /// Events as they were told last.
+    pub(crate) fn told(&self) -> impl Iterator<Item = &FailoverRow> {
+        self.events.iter().filter(|event| !event.is_withdrawn).filter_map(|event| event.rows.last())
     }
 
     fn hold(&mut self, scene: &Scene<'_>, one: &Observed) -> Option<Way> {
