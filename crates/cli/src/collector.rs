@@ -1,8 +1,8 @@
 //! The live collector: workers that own sockets, one owner of all windows, a clean stop.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,14 +14,15 @@ use model::tables::LinkRow;
 use model::time::SECOND_US;
 use model::{FlowBatch, Ledger};
 use peering::Seen;
-use receive::{Received, Receiver, Refused, Senders, Tap, wait_any};
+use receive::Receiver;
 
-use crate::alerts::AlertPlan;
 use crate::clock::Clock;
 use crate::commands::write_seen;
 use crate::configuration::Configured;
 use crate::counter_sources::Counters;
 use crate::failure::Failure;
+use crate::handing::Reload;
+use crate::inputs::{Inputs, sockets, taps};
 use crate::mirrors::Mirrors;
 use crate::owner::{Publisher, losses, settle};
 use crate::pipeline::{Shared, Worker};
@@ -39,20 +40,8 @@ pub(crate) const WAIT_LEAST: Duration = Duration::from_millis(1);
 /// Batches of datagrams that are not allowed which are read at the end: more than their socket holds.
 const LAST_REFUSED_BATCHES: usize = 64;
 
-/// How long a worker lets datagrams gather that come one after the other faster than that: a wake-up and a
-/// system call for each would cost more than all that is done with it.
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// No pause is longer than the receive buffer lasts four times over, at a datagram each microsecond of which
-/// the kernel takes so many bytes; a shorter one than this is not worth it.
-const BUFFERED_DATAGRAM_BYTES: u64 = 4_096;
-const PAUSE_LEAST: Duration = Duration::from_micros(200);
-
 /// Datagrams at once from which on more are likely to wait.
 const FULL_BATCH: usize = 64;
-
-/// How long workers are waited for that take a configuration in: they may be stopping.
-const HAND_IN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How far back windows are looked for that an earlier run published: they are revised no longer.
 const LOOK_BACK_US: i64 = 7_200 * SECOND_US;
@@ -155,133 +144,6 @@ pub(crate) struct Sources {
     pub(crate) mirrors: Vec<String>,
 }
 
-/// Where a worker's datagrams come from.
-enum Inputs {
-    Sockets(Sockets),
-    Tap(Box<Tap>),
-}
-
-/// A worker's sockets, one an address.
-#[derive(Default)]
-struct Sockets {
-    receivers: Vec<Receiver>,
-    /// The first worker has them.
-    refused: Vec<Refused>,
-}
-
-impl Inputs {
-    fn wait(&self, wait: Duration) {
-        let _ = match self {
-            Inputs::Sockets(sockets) => wait_any(&sockets.receivers, wait),
-            Inputs::Tap(tap) => tap.wait(wait),
-        };
-    }
-
-    fn kernel_drops(&self) -> u64 {
-        match self {
-            Inputs::Sockets(sockets) => sockets.receivers.iter().map(Receiver::kernel_drops).sum(),
-            Inputs::Tap(tap) => tap.kernel_drops(),
-        }
-    }
-
-    /// How long it may be left alone while datagrams come; zero where the kernel granted too little buffer.
-    fn pause(&self) -> Duration {
-        let granted = match self {
-            Inputs::Sockets(sockets) => sockets.receivers.iter().map(Receiver::buffer_granted).min().unwrap_or(0),
-            Inputs::Tap(tap) => tap.buffer_granted(),
-        };
-        let pause = PAUSE.min(Duration::from_micros(granted as u64 / BUFFERED_DATAGRAM_BYTES / 4));
-        if pause < PAUSE_LEAST { Duration::ZERO } else { pause }
-    }
-
-    /// Takes in what waits, of each socket a batch in turn, so that a busy one starves nobody.
-    fn receive_once(&mut self, worker: &mut Worker, clock: Clock) -> usize {
-        let mut each = |datagram: Received<'_>| {
-            worker.datagram(clock.received_us(datagram.received_us), datagram.source, datagram.payload);
-        };
-        match self {
-            Inputs::Sockets(sockets) => {
-                sockets.receivers.iter_mut().map(|receiver| receiver.receive(&mut each).unwrap_or(0)).sum()
-            }
-            Inputs::Tap(tap) => tap.receive(each).unwrap_or(0),
-        }
-    }
-
-    /// Counts what came from those who are not allowed: now and then a batch is enough to list them by, and how
-    /// many found no room the kernel knows.
-    fn count_refused(&mut self, worker: &mut Worker, clock: Clock, batches: usize) {
-        let Inputs::Sockets(sockets) = self else { return };
-        for refused in &mut sockets.refused {
-            for _ in 0..batches {
-                let mut came = false;
-                let each = |datagram: Received<'_>| {
-                    came = true;
-                    worker.datagram(clock.received_us(datagram.received_us), datagram.source, datagram.payload);
-                };
-                let dropped = refused.receive(each).unwrap_or(0);
-                worker.refuse_unseen(dropped);
-                if !came {
-                    break;
-                }
-            }
-        }
-    }
-
-    /// Has the kernel let in whom another configuration allows.
-    fn allow(&self, shared: &Shared) {
-        let Inputs::Sockets(sockets) = self else { return };
-        for refused in &sockets.refused {
-            if let Err(error) = refused.allow(shared.allowed.prefixes()) {
-                tracing::warn!("the kernel goes on with the former [allow] sources: {error}");
-            }
-        }
-    }
-}
-
-/// A configuration that waits to be taken in, and how many there were.
-#[derive(Clone, Default)]
-pub(crate) struct Reload {
-    count: Arc<AtomicU64>,
-    latest: Arc<Mutex<Option<Arc<Shared>>>>,
-    /// Of the same configuration; the owner's matter.
-    alerts: Arc<Mutex<AlertPlan>>,
-    /// How often workers took one in.
-    taken: Arc<AtomicU64>,
-    workers: u64,
-}
-
-impl Reload {
-    /// Hands a configuration in, and waits until every worker has it.
-    pub(crate) fn hand_in(&self, shared: Shared, alerts: AlertPlan) {
-        *self.alerts.lock().unwrap_or_else(PoisonError::into_inner) = alerts;
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(shared));
-        let taken = self.taken.load(Ordering::Acquire) + self.workers;
-        self.count.fetch_add(1, Ordering::Release);
-        let started = Instant::now();
-        while self.taken.load(Ordering::Acquire) < taken && started.elapsed() < HAND_IN_PATIENCE {
-            thread::sleep(WAIT_LEAST);
-        }
-    }
-
-    /// The configuration that came since `seen`, which is set to the count now.
-    pub(crate) fn since(&self, seen: &mut u64) -> Option<Arc<Shared>> {
-        let count = self.count.load(Ordering::Acquire);
-        if std::mem::replace(seen, count) == count {
-            return None;
-        }
-        self.latest()
-    }
-
-    /// Notes that one more worker has the latest configuration.
-    pub(crate) fn note_taken(&self) {
-        self.taken.fetch_add(1, Ordering::Release);
-    }
-
-    fn latest(&self) -> Option<Arc<Shared>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 impl Collector {
     /// Binds the sockets first, so that the kernel queues what comes while the state is read.
     pub(crate) fn start(configured: &Configured, sources: &Sources, data: &Path, clock: Clock) -> Result<Collector, Failure> {
@@ -303,7 +165,7 @@ impl Collector {
         let probes: Vec<Probes> =
             configured.probes.iter().map(|source| Probes::new(source.clone(), &configured.shared)).collect();
         let others = counters.len() + probes.len() + usize::from(mirrors.is_some());
-        let reload = Reload { workers: (workers.len() + others) as u64, ..Reload::default() };
+        let reload = Reload::of((workers.len() + others) as u64);
         Ok(Collector {
             workers,
             counters,
@@ -445,7 +307,7 @@ impl Collector {
 
     /// Takes the latest configuration in, as the worker has whose report comes next.
     fn reconfigure(&mut self) {
-        let alerts = self.reload.alerts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let alerts = self.reload.alerts();
         if let Some(shared) = self.reload.latest()
             && let Err(failure) = self.publisher.reconfigure(&shared, &alerts)
         {
@@ -528,39 +390,6 @@ impl Running {
         let changes = worker.decoder().changes();
         let _ = self.outbox.send(Report { worker: self.index, reloads: self.reloads, delta, flows, changes, totals, seen });
     }
-}
-
-/// The sockets of each worker.
-fn sockets(configured: &Configured, sources: &Sources) -> Result<Vec<Sockets>, Failure> {
-    let exporters: Vec<IpAddr> = configured.shared.inventory.exporter_addresses().map(IpAddr::from).collect();
-    let senders = Senders { exporters: &exporters, allowed: configured.shared.allowed.prefixes() };
-    let mut sockets: Vec<Sockets> = (0..sources.workers).map(|_| Sockets::default()).collect();
-    for address in &sources.listen {
-        let bound = receive::bind(*address, sources.workers, &senders, &configured.receive).map_err(|error| {
-            Failure::failed(format!("cannot listen on {address}: {error}; give another --listen or stop what uses it"))
-        })?;
-        for (worker, receiver) in sockets.iter_mut().zip(bound.workers) {
-            worker.receivers.push(receiver);
-        }
-        if let Some(first) = sockets.first_mut() {
-            first.refused.extend(bound.refused);
-        }
-    }
-    Ok(sockets)
-}
-
-fn taps(configured: &Configured, sources: &Sources) -> Result<Vec<Inputs>, Failure> {
-    let open = |name: &String| {
-        let tap =
-            Tap::open(name, &sources.ports, configured.receive.buffer_bytes).map_err(|error| cannot_listen(name, &error))?;
-        Ok(Inputs::Tap(Box::new(tap)))
-    };
-    sources.interfaces.iter().map(open).collect()
-}
-
-pub(crate) fn cannot_listen(name: &str, error: &std::io::Error) -> Failure {
-    let hint = if error.kind() == std::io::ErrorKind::PermissionDenied { "; it takes root or CAP_NET_RAW" } else { "" };
-    Failure::failed(format!("cannot listen on the interface {name}: {error}{hint}"))
 }
 
 fn tell_seen(seen: &[Seen], data: &Path) {

@@ -15,6 +15,8 @@ mod connections;
 mod counter_sources;
 mod events;
 mod failure;
+mod handing;
+mod inputs;
 mod journal;
 mod latency_elements;
 mod links_report;

@@ -8,9 +8,11 @@ use crossbeam_channel::Sender as Outbox;
 use receive::Mirror;
 
 use crate::clock::Clock;
-use crate::collector::{IDLE_REPORT_US, Reload, Report, WAIT, WAIT_LEAST, cannot_listen};
+use crate::collector::{IDLE_REPORT_US, Report, WAIT, WAIT_LEAST};
 use crate::configuration::Configured;
 use crate::failure::Failure;
+use crate::handing::Reload;
+use crate::inputs::cannot_listen;
 use crate::packets::PacketWorker;
 
 /// Mirror ports, and the one worker of their packets.

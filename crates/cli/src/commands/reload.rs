@@ -10,9 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::collector::Reload as HandIn;
 use crate::configuration::{ConfigurationArguments, Configured};
 use crate::failure::Failure;
+use crate::handing::Reload as HandIn;
 
 /// Name of the file in the data folder by which a collector answers.
 const ANSWER_FILE: &str = "reload.json";
