@@ -8,7 +8,7 @@ const BLOCK: usize = 256;
 const LISTED: usize = 8;
 
 /// Where a lookup goes on: a number and, in the two lowest bits, of what.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Entry(u32);
 
 impl Entry {
@@ -31,9 +31,9 @@ struct List {
 /// One read for nearly all addresses, so that no branch of a lookup is hard to foresee.
 ///
 /// Of the 64 MiB of the first level only what prefixes cover becomes memory: the rest stays the kernel's
-/// page of zeros.
+/// page of zeros. It holds each [`Entry`] as a number, of which 0 is the place of what no list has.
 pub(crate) struct V4Table {
-    root: Vec<Entry>,
+    root: Vec<u32>,
     lists: Vec<List>,
     blocks: Vec<u32>,
 }
@@ -41,17 +41,16 @@ pub(crate) struct V4Table {
 impl V4Table {
     /// Builds it from disjoint ranges in order (IPv4 in mapped form).
     pub(crate) fn build(ranges: &[Range]) -> V4Table {
-        let root = vec![0_u32; 1 << 24].into_iter().map(Entry).collect();
-        let mut table = V4Table { root, lists: Vec::new(), blocks: Vec::new() };
+        let mut table = V4Table { root: vec![0; 1 << 24], lists: Vec::new(), blocks: Vec::new() };
         let (mut rest, mut place) = (ranges, 0);
         while let [(first, _), ..] = rest {
             let entry = *first as u32 >> 8;
             let (within, behind) = rest.split_at(rest.partition_point(|(start, _)| *start as u32 >> 8 == entry));
-            table.root[entry as usize] = table.entry(place, within);
+            table.root[entry as usize] = table.entry(place, within).0;
             place = within.last().map_or(place, |(_, last)| *last);
             let next = behind.first().map_or(1 << 24, |(start, _)| *start as u32 >> 8);
             if place != 0 {
-                table.root[entry as usize + 1..next as usize].fill(Entry::new(Entry::PLACE, place as usize));
+                table.root[entry as usize + 1..next as usize].fill(Entry::new(Entry::PLACE, place as usize).0);
             }
             rest = behind;
         }
@@ -61,7 +60,7 @@ impl V4Table {
     /// The place of an address.
     #[inline]
     pub(crate) fn place(&self, address: u32) -> u32 {
-        let Entry(entry) = self.root[(address >> 8) as usize];
+        let entry = self.root[(address >> 8) as usize];
         let (number, low) = ((entry >> 2) as usize, address as u8);
         match entry & 3 {
             Entry::PLACE => number as u32,

@@ -362,7 +362,7 @@ impl Cells {
         // reads many of them at a time, and the last loop finds all in the cache.
         let mask = self.slots.len() - 1;
         let mut read_ahead = 0;
-        for hash in hashes.as_flattened_mut() {
+        for hash in hashes.as_flattened() {
             let slot = self.slots[*hash as usize & mask];
             read_ahead ^= self.cells.get(slot.number as usize).map_or(0, |cell| cell.records);
         }
