@@ -8,9 +8,11 @@
 //! * [`Mirror`]: the packets of a mirror port themselves;
 //! * [`Sender`]: datagrams sent a batch at a time, from several source addresses.
 
+mod batch;
 mod capture;
 mod growing;
 mod mirror;
+mod packet_socket;
 mod page;
 mod receiver;
 mod refused;

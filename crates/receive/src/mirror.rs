@@ -2,15 +2,15 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::libc;
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
-use pnet::datalink::{self, Channel, Config, DataLinkReceiver};
+use pnet::datalink::{Config, DataLinkReceiver};
 
+use crate::batch::{empty_header, receive_waiting};
 use crate::capture::Frame;
-use crate::tap::{dropped, find, set_packet_option, wait_for};
+use crate::packet_socket::{PacketSocket, Told};
 
 /// Packets taken by one system call.
 const BATCH_FRAMES: usize = 256;
@@ -21,14 +21,12 @@ const CONTROL_BYTES: usize = 128;
 
 /// An interface whose packets are measured: what comes in, not what this machine sends.
 pub struct Mirror {
-    name: String,
-    socket: OwnedFd,
+    socket: PacketSocket,
     /// Bound to the same interface; it keeps it promiscuous.
     _bound: Box<dyn DataLinkReceiver>,
     frames: Vec<u8>,
     slots: Vec<Slot>,
     headers: Vec<libc::mmsghdr>,
-    kernel_drops: u64,
 }
 
 /// Where the kernel puts what belongs to one packet, besides its bytes.
@@ -50,42 +48,29 @@ impl Mirror {
     ///
     /// If there is no such interface, or the program may not listen on it (CAP_NET_RAW).
     pub fn open(name: &str, buffer_bytes: usize) -> io::Result<Mirror> {
-        let interface = find(name)?;
-        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
-        set_packet_option(&socket, crate::tap::PACKET_IGNORE_OUTGOING)?;
-        set_packet_option(&socket, libc::PACKET_AUXDATA)?;
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
-        if setsockopt(&socket, sockopt::RcvBufForce, &buffer_bytes).is_err() {
-            setsockopt(&socket, sockopt::RcvBuf, &buffer_bytes)?;
-        }
-        let config = Config { promiscuous: true, socket_fd: Some(socket.try_clone()?.into_raw_fd()), ..Config::default() };
-        let Channel::Ethernet(_, bound) = datalink::channel(&interface, config)? else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "the interface has no Ethernet frames"));
-        };
+        let (socket, bound) = PacketSocket::open(name, buffer_bytes, Told::TimeAndVlan, Config::default())?;
         Ok(Mirror {
-            name: name.to_owned(),
             socket,
             _bound: bound,
             frames: vec![0; BATCH_FRAMES * FRAME_BYTES],
             slots: (0..BATCH_FRAMES).map(|_| empty_slot()).collect(),
             headers: (0..BATCH_FRAMES).map(|_| empty_header()).collect(),
-            kernel_drops: 0,
         })
     }
 
     /// The interface.
     pub fn name(&self) -> &str {
-        &self.name
+        self.socket.name()
     }
 
     /// The receive buffer that the kernel granted, bytes.
     pub fn buffer_granted(&self) -> usize {
-        nix::sys::socket::getsockopt(&self.socket, sockopt::RcvBuf).unwrap_or(0)
+        self.socket.buffer_granted()
     }
 
     /// Packets that the kernel dropped for want of buffer.
     pub fn kernel_drops(&self) -> u64 {
-        self.kernel_drops
+        self.socket.kernel_drops()
     }
 
     /// Waits until a packet has come, or `wait` has passed.
@@ -94,7 +79,7 @@ impl Mirror {
     ///
     /// If the kernel cannot poll; an interruption by a signal is none.
     pub fn wait(&self, wait: Duration) -> io::Result<()> {
-        wait_for(self.socket.as_fd(), wait).map(|_| ())
+        self.socket.wait(wait).map(|_| ())
     }
 
     /// Gives the packets that wait, at most a batch, without waiting; how many there were.
@@ -111,7 +96,7 @@ impl Mirror {
             let Control { at_us, vlan } = Control::of(&header.msg_hdr);
             each(Frame { at_us: at_us.unwrap_or(now_us), is_ethernet: true, vlan, bytes });
         }
-        self.kernel_drops += dropped(&self.socket);
+        self.socket.count_drops();
         Ok(count)
     }
 
@@ -128,35 +113,13 @@ impl Mirror {
         }
         // SAFETY: every header points to memory of this mirror that is as long as it says, and the vectors are not
         // touched during the call.
-        let count = unsafe {
-            libc::recvmmsg(
-                self.socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                self.headers.len() as u32,
-                libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-            )
-        };
-        if count >= 0 {
-            return Ok(count as usize);
-        }
-        let error = io::Error::last_os_error();
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(0),
-            _ => Err(error),
-        }
+        unsafe { receive_waiting(self.socket.as_fd(), &mut self.headers) }
     }
 }
 
 #[expect(unsafe_code, reason = "plain C structures start as zeros")]
 fn empty_slot() -> Slot {
     // SAFETY: all fields are integers, arrays of them or raw pointers, for which zero is valid.
-    unsafe { zeroed() }
-}
-
-#[expect(unsafe_code, reason = "plain C structures start as zeros")]
-fn empty_header() -> libc::mmsghdr {
-    // SAFETY: all fields are integers or raw pointers, for which zero is valid.
     unsafe { zeroed() }
 }
 

@@ -10,6 +10,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, socket, sockopt};
 
+use crate::batch::{empty_header, receive_waiting};
 use crate::refused::Refused;
 use crate::steering::Steering;
 
@@ -251,37 +252,15 @@ impl Receiver {
             message.msg_control = slot.control.as_mut_ptr().cast();
             message.msg_controllen = CONTROL_BYTES as _;
         }
-        // SAFETY: every header points to memory of this receiver that is as long as it says, and the
-        // vectors are not touched during the call.
-        let count = unsafe {
-            libc::recvmmsg(
-                self.socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                self.headers.len() as u32,
-                libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-            )
-        };
-        if count >= 0 {
-            return Ok(count as usize);
-        }
-        let error = io::Error::last_os_error();
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused => Ok(0),
-            _ => Err(error),
-        }
+        // SAFETY: every header points to memory of this receiver that is as long as it says, and the vectors are not
+        // touched during the call.
+        unsafe { receive_waiting(self.socket.as_fd(), &mut self.headers) }
     }
 }
 
 #[expect(unsafe_code, reason = "plain C structures start as zeros")]
 fn empty_slot() -> Slot {
     // SAFETY: all fields are integers, arrays of them or raw pointers, for which zero is valid.
-    unsafe { zeroed() }
-}
-
-#[expect(unsafe_code, reason = "plain C structures start as zeros")]
-fn empty_header() -> libc::mmsghdr {
-    // SAFETY: all fields are integers or raw pointers, for which zero is valid.
     unsafe { zeroed() }
 }
 

@@ -2,16 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
-use pnet::datalink::{self, Channel, Config, DataLinkReceiver, NetworkInterface};
+use pnet::datalink::{Config, DataLinkReceiver};
 
 use crate::capture::fragments::Fragments;
 use crate::capture::packet::{self, Parsed};
+use crate::packet_socket::{PacketSocket, Told};
 use crate::receiver::Received;
 
 /// Link type of Ethernet (tcpdump.org).
@@ -23,13 +20,11 @@ const BATCH_FRAMES: usize = 64;
 
 /// An interface on which telemetry datagrams are picked out of all frames that come in.
 pub struct Tap {
-    name: String,
     frames: Box<dyn DataLinkReceiver>,
     /// The same socket, to ask the kernel about.
-    socket: OwnedFd,
+    socket: PacketSocket,
     ports: Vec<u16>,
     fragments: Fragments,
-    kernel_drops: u64,
 }
 
 impl Tap {
@@ -39,40 +34,26 @@ impl Tap {
     ///
     /// If there is no such interface, or the program may not listen on it (CAP_NET_RAW).
     pub fn open(name: &str, ports: &[u16], buffer_bytes: usize) -> io::Result<Tap> {
-        let interface = find(name)?;
-        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)?;
-        set_packet_option(&socket, PACKET_IGNORE_OUTGOING)?;
-        if setsockopt(&socket, sockopt::RcvBufForce, &buffer_bytes).is_err() {
-            setsockopt(&socket, sockopt::RcvBuf, &buffer_bytes)?;
-        }
-        let config = Config {
-            read_buffer_size: FRAME_BYTES,
-            // Only what waits: waiting is done for all sources together.
-            read_timeout: Some(Duration::ZERO),
-            promiscuous: true,
-            socket_fd: Some(socket.try_clone()?.into_raw_fd()),
-            ..Config::default()
-        };
-        let Channel::Ethernet(_, frames) = datalink::channel(&interface, config)? else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "the interface has no Ethernet frames"));
-        };
+        // Only what waits: waiting is done for all sources together.
+        let config = Config { read_buffer_size: FRAME_BYTES, read_timeout: Some(Duration::ZERO), ..Config::default() };
+        let (socket, frames) = PacketSocket::open(name, buffer_bytes, Told::Nothing, config)?;
         let (ports, fragments) = (ports.to_vec(), Fragments::default());
-        Ok(Tap { name: name.to_owned(), frames, socket, ports, fragments, kernel_drops: 0 })
+        Ok(Tap { frames, socket, ports, fragments })
     }
 
     /// The interface.
     pub fn name(&self) -> &str {
-        &self.name
+        self.socket.name()
     }
 
     /// The receive buffer that the kernel granted, bytes.
     pub fn buffer_granted(&self) -> usize {
-        nix::sys::socket::getsockopt(&self.socket, sockopt::RcvBuf).unwrap_or(0)
+        self.socket.buffer_granted()
     }
 
     /// Frames that the kernel dropped for want of buffer; telemetry or not, it cannot tell.
     pub fn kernel_drops(&self) -> u64 {
-        self.kernel_drops
+        self.socket.kernel_drops()
     }
 
     /// Waits until a frame has come, or `wait` has passed.
@@ -81,7 +62,7 @@ impl Tap {
     ///
     /// If the kernel cannot poll; an interruption by a signal is none.
     pub fn wait(&self, wait: Duration) -> io::Result<()> {
-        wait_for(self.socket.as_fd(), wait).map(|_| ())
+        self.socket.wait(wait).map(|_| ())
     }
 
     /// Gives the datagrams among the frames that wait, without waiting; how many there were.
@@ -92,7 +73,7 @@ impl Tap {
     pub fn receive(&mut self, mut each: impl FnMut(Received<'_>)) -> io::Result<usize> {
         let mut came = 0;
         for _ in 0..BATCH_FRAMES {
-            if !wait_for(self.socket.as_fd(), Duration::ZERO)? {
+            if !self.socket.wait(Duration::ZERO)? {
                 break;
             }
             let frame = match self.frames.next() {
@@ -120,64 +101,9 @@ impl Tap {
                 _ => {}
             }
         }
-        self.kernel_drops += dropped(&self.socket);
+        self.socket.count_drops();
         Ok(came)
     }
-}
-
-pub(crate) fn find(name: &str) -> io::Result<NetworkInterface> {
-    let interfaces = datalink::interfaces();
-    let names = || interfaces.iter().map(|interface| interface.name.as_str()).collect::<Vec<_>>().join(", ");
-    interfaces.iter().find(|interface| interface.name == name).cloned().ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotFound, format!("there is no such interface; this machine has {}", names()))
-    })
-}
-
-pub(crate) fn wait_for(socket: BorrowedFd<'_>, wait: Duration) -> io::Result<bool> {
-    let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(socket, PollFlags::POLLIN)], timeout) {
-        Ok(ready) => Ok(ready > 0),
-        Err(nix::errno::Errno::EINTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What this machine sends itself is no mirror's: on the loopback it would come twice.
-pub(crate) const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
-
-/// Switches an option of packet sockets on.
-#[expect(unsafe_code, reason = "setsockopt of options that nix does not have")]
-pub(crate) fn set_packet_option(socket: &OwnedFd, option: libc::c_int) -> io::Result<()> {
-    let yes: libc::c_int = 1;
-    // SAFETY: the option takes an int, which lives during the call.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            option,
-            (&raw const yes).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Frames dropped since the last question.
-#[expect(unsafe_code, reason = "getsockopt of an option that nix does not have")]
-pub(crate) fn dropped(socket: &OwnedFd) -> u64 {
-    let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
-    let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
-    // SAFETY: the option fills such a structure, whose length is told.
-    let done = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_STATISTICS,
-            (&raw mut statistics).cast(),
-            &raw mut length,
-        )
-    };
-    if done == 0 { u64::from(statistics.tp_drops) } else { 0 }
 }
 
 #[cfg(test)]
