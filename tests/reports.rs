@@ -109,11 +109,12 @@ fn links_stand_beside_the_range_before() {
 
 #[test]
 fn every_report_answers_in_every_form() {
-    let replayed = Replayed::sample("failover");
+    // The sample is too short to tell what is usual, and with that, what fails.
+    let (sample, long) = (Replayed::sample("failover"), crate::failovers::one());
     for name in Report::ALL.iter().map(|report| report.name) {
-        let answer = report(&replayed, &[name]);
-        // In this network nothing that is sure fails.
-        assert!(!rows(&answer).is_empty() || name == "failovers", "{name}: {answer}");
+        let replayed = if name == "failovers" { &long } else { &sample };
+        let answer = report(replayed, &[name]);
+        assert!(!rows(&answer).is_empty(), "{name}: {answer}");
         for (format, expected) in [("table", "direct"), ("csv", ","), ("html", "</html>")] {
             let mut command = peerscope(&["report", name, "--format", format, "--data"]);
             let text = succeed(command.arg(replayed.data()));

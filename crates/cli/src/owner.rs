@@ -121,8 +121,7 @@ impl Publisher {
         let changes = self.connections.changes(self.kept.owner.links(), now_us);
         let health = Health { written: self.writer.written(), is_disk_failing: self.writer.is_failing() };
         self.alerts.look(&due);
-        let events = crate::events::of_alerts(&self.kept.owner);
-        let alerts = self.alerts.judge(&self.kept.owner, health, &events, now_us);
+        let alerts = self.alerts.judge(&self.kept.owner, health, now_us);
         self.writer.publish(due.into_iter().chain(changes).chain(alerts));
         self.writer.compact(now_us);
         self.writer.publish_flows(now_us);

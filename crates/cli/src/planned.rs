@@ -28,10 +28,10 @@ pub(crate) struct PlannedConfig {
 /// All planned work; what is wrong with it is added to `errors`.
 pub(crate) fn check(planned: &[PlannedConfig], folder: &Path, connections: &[Name], errors: &mut Vec<String>) -> Plans {
     let mut plans = Vec::new();
-    for one in planned {
+    for (index, one) in planned.iter().enumerate() {
         match one.read(folder, connections) {
             Ok(read) => plans.extend(read),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(format!("[[planned]] {}: {error}", index + 1)),
         }
     }
     Plans(plans)
@@ -41,7 +41,7 @@ impl PlannedConfig {
     fn read(&self, folder: &Path, connections: &[Name]) -> Result<Vec<Planned>, String> {
         for name in &self.connections {
             if !connections.iter().any(|known| **known == **name) {
-                return Err(format!("[[planned]]: there is no connection \"{name}\"; give the name of a [[connection]]"));
+                return Err(format!("there is no connection \"{name}\"; give the name of a [[connection]]"));
             }
         }
         let named: Vec<Name> = self.connections.iter().map(|name| Name::from(name.as_str())).collect();
@@ -56,17 +56,17 @@ impl PlannedConfig {
             (None, Some(from), Some(to)) => {
                 let (from_us, to_us) = (instant(from)?, instant(to)?);
                 if to_us <= from_us {
-                    return Err(format!("[[planned]]: from = \"{from}\" is not before to = \"{to}\"; exchange them"));
+                    return Err(format!("from = \"{from}\" is not before to = \"{to}\"; exchange them"));
                 }
                 Ok(vec![Planned { from_us, to_us, connections: named, summary: self.summary.as_deref().map(Name::from) }])
             }
-            _ => Err("[[planned]]: give from and to, or a calendar, and not both".to_owned()),
+            _ => Err("give from and to, or a calendar, and not both".to_owned()),
         }
     }
 }
 
 fn text_of(path: &Path) -> Result<String, String> {
-    let wrong = |error: std::io::Error| format!("{}: cannot be read: {error}; correct calendar in [[planned]]", path.display());
+    let wrong = |error: std::io::Error| format!("{}: cannot be read: {error}; correct calendar", path.display());
     if std::fs::metadata(path).map_err(wrong)?.len() > CALENDAR_BYTES_MOST {
         return Err(format!(
             "{}: is larger than {} MiB; give a calendar with fewer events",
@@ -80,7 +80,7 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn instant(text: &str) -> Result<i64, String> {
     let at = text.parse::<jiff::Timestamp>();
     at.map(jiff::Timestamp::as_microsecond)
-        .map_err(|_| format!("[[planned]]: \"{text}\" is no time; write it as 2026-11-25T02:00:00Z or 2026-11-25T03:00:00+01:00"))
+        .map_err(|_| format!("\"{text}\" is no time; write it as 2026-11-25T02:00:00Z or 2026-11-25T03:00:00+01:00"))
 }
 
 #[cfg(test)]

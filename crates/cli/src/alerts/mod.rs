@@ -12,7 +12,7 @@ mod rows;
 use std::path::Path;
 use std::time::Duration;
 
-use alert::{Delivery, Engine, Event, Notice, Saved, Silence};
+use alert::{Delivery, Engine, Notice, Saved, Silence};
 use measure::Owner;
 use model::time::{BIN_US, SECOND_US, slot_start_us};
 use model::{Name, Publication, Rows};
@@ -122,15 +122,15 @@ impl Alerts {
         publications.iter().for_each(|publication| self.observer.look(publication));
     }
 
-    /// Judges if it is time to; gives rows to be published. A failover that `events` does not name any more is over.
-    pub(crate) fn judge(&mut self, owner: &Owner, health: Health, events: &[Event], now_us: i64) -> Vec<Publication> {
+    /// Judges if it is time to; gives rows to be published. A failover that the owner does not follow any more is over.
+    pub(crate) fn judge(&mut self, owner: &Owner, health: Health, now_us: i64) -> Vec<Publication> {
         self.take_delivered();
         let slot_us = slot_start_us(now_us, BIN_US);
         if self.judged_us != Some(slot_us) {
             self.judged_us = Some(slot_us);
             let mut observed = self.observer.observe(owner, now_us);
             observed.troubles = self.troubles(owner, health, now_us);
-            observed.events = events.to_vec();
+            observed.events = crate::events::of_alerts(owner);
             let changes = self.engine.judge(&observed, &self.silences());
             let notices: Vec<Notice> = changes.iter().filter_map(|change| change.notice.clone()).collect();
             changes.iter().for_each(|change| self.rows.add(&change.alert));

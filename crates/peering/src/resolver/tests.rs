@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use model::record::TimeSource;
 use model::tag::{OwnPrefix, Place as TagPlace};
 use model::{ExporterId, Fact, InterfaceCounters, Sampling, SamplingOrigin, TagId};
@@ -615,35 +613,5 @@ proptest! {
             seen
         };
         prop_assert_eq!(sorted(bench.resolver.seen()), sorted(forgetful.resolver.seen()));
-    }
-}
-
-#[test]
-#[ignore = "a figure, to be read in the release profile"]
-fn speed() {
-    let mut bench = Bench::new(NETWORK, &[]);
-    let records: Vec<Record> = (0..256u32)
-        .map(|index| match index % 4 {
-            0 => from_microsoft(1 + index % 3, 1, 20 + index),
-            1 => to_microsoft(1, 20 + index, 2),
-            2 => Record { bgp_next_hop: address("192.0.2.1"), ..to_microsoft(2, 20 + index, 8) },
-            _ => record(1, STRANGER, CUSTOMER, 20 + index, 3),
-        })
-        .collect();
-    for kind in 0..5 {
-        let is_wanted = |index: usize| kind == 4 || index % 4 == kind;
-        let records: Vec<Record> = (0..256).filter(|index| is_wanted(*index)).map(|index| records[index].clone()).collect();
-        let attributions: Vec<Attribution> = records.iter().map(attribute).collect();
-        let count = records.len() as f64;
-        let batch = Batch { records, ..Batch::default() };
-        let names = TagNames::default();
-        // The best of many short runs: the machine may have other work.
-        let best = (0..20_000).map(|_| {
-            let started = Instant::now();
-            bench.resolver.resolve(&batch, &names, &attributions, &mut bench.placements, &mut bench.ledger);
-            started.elapsed()
-        });
-        let nanoseconds = best.min().unwrap_or_default().as_nanos() as f64 / count;
-        println!("{}: {nanoseconds:.1} ns a record", ["entering", "leaving", "next hop", "not Microsoft's", "all"][kind]);
     }
 }
