@@ -131,6 +131,9 @@ impl Decoder {
                 domain.sequence = Sequence::default();
             }
         }
+        let (domains, exporters) = (&self.domains, &self.exporters);
+        let given_up = self.held.give_up(|domain, _| exporters[domains[domain].exporter].address.is_unknown());
+        self.skip_held(given_up);
     }
 
     /// Reads these elements in templates that come from now on, in place of the built-in ones alone.
@@ -147,7 +150,13 @@ impl Decoder {
     /// Gives up on data that has waited for its template too long.
     pub fn advance(&mut self, now_us: i64) {
         let limit_us = now_us.saturating_sub(self.settings.hold_seconds * SECOND_US);
-        for domain in self.held.give_up_before(limit_us) {
+        let given_up = self.held.give_up(|_, set| set.message.received_us < limit_us);
+        self.skip_held(given_up);
+    }
+
+    /// Counts sets that have waited for nothing, by their domains.
+    fn skip_held(&mut self, domains: Vec<usize>) {
+        for domain in domains {
             self.ledger.sets_held -= 1;
             self.skip_set(domain, SetSkip::NoTemplate);
         }

@@ -50,12 +50,12 @@ impl Held {
         Some(set)
     }
 
-    /// Gives up the sets that came before an instant; gives the domain of each.
-    pub(crate) fn give_up_before(&mut self, limit_us: i64) -> Vec<usize> {
+    /// Gives up sets by their domain and themselves; gives the domain of each.
+    pub(crate) fn give_up(&mut self, is_over: impl Fn(usize, &HeldSet) -> bool) -> Vec<usize> {
         let mut given_up = Vec::new();
         self.sets.retain(|(domain, _), sets| {
             sets.retain(|set| {
-                let is_kept = set.message.received_us >= limit_us;
+                let is_kept = !is_over(*domain, set);
                 if !is_kept {
                     self.count -= 1;
                     self.bytes -= set.bytes.len();

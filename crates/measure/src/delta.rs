@@ -73,6 +73,6 @@ impl DeltaLosses {
         self.moved_bins += other.moved_bins;
         self.folded_cells += other.folded_cells;
         self.clamped_durations += other.clamped_durations;
-        self.latency_refused += other.latency_refused;
+        self.latency_refused = self.latency_refused.saturating_add(other.latency_refused);
     }
 }

@@ -1,6 +1,6 @@
 //! An event from its beginning to its close: it moves, settles, ends, perhaps falls again, and is closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::tables::{FailoverRow, Moved};
 use model::time::{BIN_US, SECOND_US};
@@ -437,10 +437,13 @@ impl Failovers {
         event.is_dirty = true;
     }
 
-    /// Drops what was closed long enough ago that no event can begin in the same bin any more.
+    /// Drops what was closed long enough ago that no event can begin in the same bin any more, and what began with it
+    /// is closed too: the rows of those that began together are published together.
     fn close_old(&mut self, scene: &Scene<'_>) {
         let oldest = scene.bin - super::track::BINS_HELD as i64;
-        self.events.retain(|event| !event.is_closed || event.is_dirty || event.start > oldest);
+        let is_held = |event: &&Event| !event.is_closed || event.is_dirty || event.start > oldest;
+        let held: BTreeSet<i64> = self.events.iter().filter(is_held).map(|event| event.start).collect();
+        self.events.retain(|event| held.contains(&event.start));
     }
 }
 

@@ -28,6 +28,17 @@ struct Loads {
     ports: HashMap<Way, Vec<BinLoad>>,
     /// What each exporter showed in each bin, bit/s.
     shown: HashMap<Address, [f64; BINS]>,
+    /// What links carried on a port in each bin, bit/s.
+    on_ports: HashMap<Way, [f64; BINS]>,
+}
+
+impl Loads {
+    /// What a port carries in a bin besides the links on it.
+    fn other_bps(&self, port: Way, index: usize) -> Option<f64> {
+        let whole = self.ports.get(&port)?.get(index)?.bps?;
+        let own = self.on_ports.get(&port).map_or(0.0, |bins| bins[index]);
+        Some((whole - own).max(0.0))
+    }
 }
 
 impl Owner {
@@ -115,7 +126,14 @@ impl Owner {
         for (way, bins) in &ports {
             show(self.state.port_covers.exporters(*way, None, window_us, self.idle_us()), bins);
         }
-        Loads { window_us, links, ports, shown }
+        let mut on_ports: HashMap<Way, [f64; BINS]> = HashMap::new();
+        for (way, bins) in &links {
+            if let Some(port) = self.state.names.port_of(self.link(way.0)) {
+                let held = on_ports.entry((port, way.1)).or_default();
+                held.iter_mut().zip(bins).for_each(|(sum, bin)| *sum += bin.bps.unwrap_or(0.0));
+            }
+        }
+        Loads { window_us, links, ports, shown, on_ports }
     }
 
     fn observed(&self, loads: &Loads, way: Way, index: usize) -> Observed {
@@ -136,18 +154,9 @@ impl Owner {
             standard_error_bps: load.standard_error_bps,
             coverage_ratio: self.coverage(&exporters, window_us, window_us + WINDOW_US),
             utilisation_ratio: wire_bps.zip(capacity).map(|(bps, capacity)| bps / capacity as f64),
-            other_bps: port.and_then(|port| self.other_bps(loads, (port, way.1), index)),
+            other_bps: port.and_then(|port| loads.other_bps((port, way.1), index)),
             is_silent: !exporters.is_empty() && !exporters.iter().any(is_shown),
         }
-    }
-
-    /// What a port carries besides the links on it.
-    fn other_bps(&self, loads: &Loads, (port, direction): Way, index: usize) -> Option<f64> {
-        let whole = loads.ports.get(&(port, direction))?.get(index)?.bps?;
-        let on_it =
-            loads.links.iter().filter(|(way, _)| way.1 == direction && self.state.names.port_of(self.link(way.0)) == Some(port));
-        let own: f64 = on_it.filter_map(|(_, bins)| bins.get(index)?.bps).sum();
-        Some((whole - own).max(0.0))
     }
 
     /// How the ports of links stand by their counters.

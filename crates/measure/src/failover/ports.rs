@@ -96,10 +96,25 @@ impl Failovers {
                 && (event.kind == Kind::Failed || event.start >= since - TOGETHER_BINS)
                 && !event.has_ended()
         };
+        let is_told = self.events.iter().any(is_told);
+        // Once it is told it is told for good, however long the port stays down.
+        let forget = |failovers: &mut Failovers| {
+            if let Some(watch) = failovers.ports.get_mut(&link) {
+                watch.down_since = None;
+            }
+        };
         let has_carried = self.tracks.iter().any(|(way, track)| way.0 == link && track.end() > since - TOGETHER_BINS);
-        if self.events.iter().any(is_told) || !has_carried || self.events.len() >= scene.settings.events_max {
+        if is_told {
+            return forget(self);
+        }
+        if !has_carried {
             return;
         }
+        if self.events.len() >= scene.settings.events_max {
+            self.refused += 1;
+            return forget(self);
+        }
+        forget(self);
         let change = PortChange { capacity_before_bps: watch.capacity_bps, ..PortChange::default() };
         let mut event = Event::of_port(since, scene.now_us, link, Kind::Failed, change);
         event.was_port_down = true;

@@ -133,12 +133,12 @@ impl LatencyCells {
         // A key of its own takes as much room as a bucket.
         let held = self.values.len();
         if held >= self.buckets_max && !self.values.contains_key(&(window_us, key.clone())) {
-            self.refused += values.samples;
+            self.refused = self.refused.saturating_add(values.samples);
             return;
         }
         let (opened, refused) = self.values.entry((window_us, key)).or_default().add(values, room);
         self.buckets += opened;
-        self.refused += refused;
+        self.refused = self.refused.saturating_add(refused);
     }
 
     /// Notes what was seen of a link at `at_us`; cheap enough for every packet.

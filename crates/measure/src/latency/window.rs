@@ -25,10 +25,10 @@ impl LatencyWindow {
 impl Owner {
     /// Takes in what a worker measured; links have the owner's numbers already.
     pub(crate) fn take_latency(&mut self, delta: &LatencyDelta, now_us: i64) {
-        self.state.losses.latency_refused += delta.refused;
+        self.state.losses.latency_refused = self.state.losses.latency_refused.saturating_add(delta.refused);
         for (window_us, key, values) in &delta.values {
             let Place::At(at_us) = self.place(*window_us, WINDOW_US, now_us) else {
-                self.state.losses.latency_refused += values.samples;
+                self.state.losses.latency_refused = self.state.losses.latency_refused.saturating_add(values.samples);
                 continue;
             };
             let state = &mut self.state;
@@ -36,13 +36,13 @@ impl Owner {
             let window = state.windows.entry(model::time::slot_start_us(at_us, WINDOW_US)).or_default();
             let is_new = !window.latency.values.contains_key(key);
             if is_new && room == 0 {
-                state.losses.latency_refused += values.samples;
+                state.losses.latency_refused = state.losses.latency_refused.saturating_add(values.samples);
                 continue;
             }
             let (opened, refused) = window.latency.values.entry(key.clone()).or_default().add(values, room);
             window.schedule.is_dirty = true;
             state.latency_room += opened + usize::from(is_new);
-            state.losses.latency_refused += refused;
+            state.losses.latency_refused = state.losses.latency_refused.saturating_add(refused);
         }
         for (window_us, link, method, sight) in &delta.sights {
             let Place::At(at_us) = self.place(*window_us, WINDOW_US, now_us) else { continue };

@@ -7,8 +7,8 @@ mod score;
 mod world;
 
 use measure::{FailoverSettings, Failovers, Plans};
-use model::Rows;
 use model::tables::FailoverRow;
+use model::{Direction, Rows};
 use std::collections::BTreeMap;
 
 use scenario::Scenario;
@@ -95,6 +95,41 @@ fn quiet_days_raise_nothing() {
         raised.extend(run(&mut Scenario::quiet(seed, 7), false).rows);
     }
     assert!(raised.is_empty(), "{raised:#?}");
+}
+
+/// Two links, of which the first carries nothing for hours; it comes back in one direction a little later than in the other.
+#[test]
+fn rows_of_what_began_together_stay_though_one_is_over_before_the_other() {
+    let (down, up, settings) = (400, [1_100, 1_115], FailoverSettings::default());
+    let links = Scenario::draw(30_000, 0).world.links()[..2].to_vec();
+    let (mut failovers, mut published) = (Failovers::default(), BTreeMap::<i64, Vec<FailoverRow>>::new());
+    for bin in 0..1_800_i64 {
+        let of = |link: u32, direction: Direction| {
+            let is_down = (down..up[direction as usize]).contains(&bin);
+            let share = [if is_down { 0.0 } else { 1.0 }, if is_down { 2.0 } else { 1.0 }][link as usize];
+            let wavers = 1.0 + 0.004 * ((bin * 7 + i64::from(link) * 3) % 5 - 2) as f64;
+            measure::Observed {
+                link,
+                direction: Some(direction),
+                bps: Some(1e9 * share * wavers),
+                v6_bps: Some(0.0),
+                standard_error_bps: Some(1e6),
+                coverage_ratio: Some(1.0),
+                ..measure::Observed::default()
+            }
+        };
+        let observed: Vec<_> = [0, 1].into_iter().flat_map(|link| Direction::ALL.map(|direction| of(link, direction))).collect();
+        failovers.take(&settings, &links, (bin * BIN_US, (bin + 2) * BIN_US), (&observed, &[]));
+        for publication in failovers.publish(&links, &Plans::default()) {
+            let Rows::Failovers(rows) = publication.rows else { panic!("failovers alone") };
+            published.insert(publication.window_start_us, rows);
+        }
+    }
+    let rows: Vec<&FailoverRow> = published.values().flatten().collect();
+    for direction in Direction::ALL {
+        let last = rows.iter().rfind(|row| row.direction.as_deref() == Some(direction.name()));
+        assert!(last.is_some_and(|row| &*row.status == "closed"), "{direction:?}: {rows:#?}");
+    }
 }
 
 #[test]

@@ -163,12 +163,11 @@ impl Resolver {
         };
         path.records += 1;
         path.bytes = path.bytes.wrapping_add(record.bytes);
+        let (is_placed, exporter, first) = (path.is_placed, path.step.exporter, placements.records.len());
         placements.records.extend(path.placements.iter().map(|placement| Placement { record: index, ..*placement }));
-        let is_placed = path.is_placed;
         if is_express_route(record, attribution) {
-            let path = path.clone();
-            let links = path.placements.iter().filter(|placement| placement.is_on_link());
-            links.for_each(|placement| self.note_express_route(path.step.exporter, placement.link, record, attribution));
+            let links = placements.records[first..].iter().filter(|placement| placement.is_on_link());
+            links.for_each(|placement| self.note_express_route(exporter, placement.link, record, attribution));
         }
         is_placed
     }
