@@ -325,4 +325,7 @@ fn silences_are_asked_for_listed_and_ended() {
     assert!(refuse(&mut alerts(&["silence", "--for", "soon"]), 2).contains("soon"));
     assert!(refuse(&mut alerts(&["silence", "--until", "tomorrow"]), 2).contains("tomorrow"));
     assert!(refuse(&mut alerts(&["silence", "--for", "1h", "--rule", "saturaton"]), 2).contains("saturation"));
+    for time in [["--until", "2020-01-01T00:00:00Z"], ["--for", "4000000d"]] {
+        assert!(refuse(&mut alerts(&["silence", time[0], time[1]]), 2).contains("a time that is to come"), "{time:?}");
+    }
 }

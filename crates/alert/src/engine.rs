@@ -127,7 +127,7 @@ impl Engine {
             }
             if key.0.is_over_unless_told() {
                 over.push(key.clone());
-            } else if now_us - instance.known_us > unknown_us && instance.severity().is_some() {
+            } else if now_us - instance.known_us > unknown_us && instance.is_begun() {
                 instance.end("nothing is known of it any more");
             }
         }
@@ -141,7 +141,7 @@ impl Engine {
         let rule = self.rules.rule(finding.kind, finding.scope, &finding.subject);
         let key = (finding.kind, finding.scope, finding.subject.clone());
         let Some(rule) = rule else {
-            if let Some(instance) = self.state.instances.get_mut(&key).filter(|instance| instance.severity().is_some()) {
+            if let Some(instance) = self.state.instances.get_mut(&key).filter(|instance| instance.is_begun()) {
                 instance.end("its rule is switched off");
             }
             return;

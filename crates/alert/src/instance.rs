@@ -50,6 +50,11 @@ impl Instance {
         self.levels.iter().any(|level| level.passed_us.is_some())
     }
 
+    /// Whether it goes on, or may begin.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.severity().is_some() || self.is_pending()
+    }
+
     /// Whether it can be forgotten.
     pub(crate) fn is_idle(&self, now_us: i64, settings: &AlertSettings) -> bool {
         let last_us = self.begun_us.back().copied();
@@ -78,8 +83,12 @@ impl Instance {
                 None => *level = Level::default(),
             }
         }
-        (self.value, self.standard_error) = (Some(value), finding.standard_error);
-        self.text.clone_from(&finding.text);
+        // What goes on for a while after nothing was told of it any more still says what it was.
+        let is_said_to_be_over = finding.kind.is_over_unless_told() && value == 0.0;
+        if !is_said_to_be_over || self.severity().is_none() {
+            (self.value, self.standard_error) = (Some(value), finding.standard_error);
+            self.text.clone_from(&finding.text);
+        }
         if let Some(severity) = self.severity() {
             self.threshold = rule.levels[severity as usize];
             if before.is_none() {

@@ -421,10 +421,10 @@ impl Source {
         }
     }
 
-    fn read(&mut self, now_us: i64, is_last: bool) -> Delta {
+    fn read(&mut self, now_us: i64, is_last: bool, stop: &AtomicBool) -> Delta {
         match self {
             Source::Counters(counters) => counters.read(now_us, is_last),
-            Source::Probes(probes) => probes.read(now_us, is_last),
+            Source::Probes(probes) => probes.read(now_us, is_last, stop),
         }
     }
 }
@@ -442,7 +442,7 @@ fn read_source(mut source: Source, index: usize, clock: Clock, outbox: &Outbox<R
         }
         if Instant::now() >= due || is_stopping {
             due = Instant::now() + every;
-            let delta = source.read(clock.now_us(), is_stopping);
+            let delta = source.read(clock.now_us(), is_stopping, stop);
             if outbox.send(Report::plain(index, reloads, delta, 0)).is_err() || is_stopping {
                 return;
             }

@@ -57,7 +57,7 @@ mod tests {
         check("[[counters]] 1: every_seconds = 0: give 1 to 300", Some((10, 1)));
         check("[[counters]] 2: give a file", None);
         check("counters 1 (a): give a file", Some((9, 1)));
-        check("[[tap]] of \"fra-1\": there is no such connection", Some((11, 1)));
+        check("[[tap]] of \"fra-1\": there is no such connection", Some((12, 1)));
         check("[[transit]] \"x\": price", None);
         check("something else", None);
         assert_eq!(position("a\nß b", 5), (2, 3));

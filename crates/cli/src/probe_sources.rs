@@ -7,6 +7,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -149,7 +151,7 @@ impl Probes {
     }
 
     /// Reads what came; gives what it says of connections.
-    pub(crate) fn read(&mut self, now_us: i64, is_last: bool) -> Delta {
+    pub(crate) fn read(&mut self, now_us: i64, is_last: bool, stop: &AtomicBool) -> Delta {
         let (mut came, mut complaints) = (Vec::new(), Vec::new());
         let mut take = |line: &str| match probes::parse_line(line) {
             Ok(probed) => came.extend(probed),
@@ -158,7 +160,7 @@ impl Probes {
         let read = match (&self.source.place, &mut self.file) {
             (Place::Command(_), _) if is_last => Ok(()),
             (Place::Command(command), _) => {
-                run(command).map(|printed| printed.lines().filter(|line| !line.trim().is_empty()).for_each(&mut take))
+                run(command, stop).map(|printed| printed.lines().filter(|line| !line.trim().is_empty()).for_each(&mut take))
             }
             (Place::File(_), Some(file)) => file.read(take).map_err(|error| format!("cannot be read: {error}")),
             (Place::File(_), None) => Ok(()),
@@ -211,8 +213,8 @@ impl Probes {
     }
 }
 
-/// What a command prints; it is ended if it takes too long.
-fn run(command: &[String]) -> Result<String, String> {
+/// What a command prints; it is ended if it takes too long, and nothing is waited for once the collector stops.
+fn run(command: &[String], stop: &AtomicBool) -> Result<String, String> {
     let [program, arguments @ ..] = command else { return Ok(String::new()) };
     let cannot = |error: std::io::Error| format!("{program}: {error}");
     let mut child = Command::new(program)
@@ -224,28 +226,38 @@ fn run(command: &[String]) -> Result<String, String> {
         .map_err(cannot)?;
     // On a thread of its own: a pipe that nobody reads would stop the command.
     let output = child.stdout.take();
-    let reader = thread::spawn(move || {
+    let (sender, printed) = mpsc::channel();
+    thread::spawn(move || {
         let mut bytes = Vec::new();
         output.map(|output| output.take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes));
-        bytes
+        // Nobody listens any more where it took too long.
+        let _ = sender.send(bytes);
     });
+    let took_too_long = || format!("{program}: it took more than {} s and was ended", PATIENCE.as_secs());
     let started = Instant::now();
     let status = loop {
         match child.try_wait().map_err(cannot)? {
             Some(status) => break status,
-            None if started.elapsed() > PATIENCE => {
+            None if started.elapsed() <= PATIENCE && !stop.load(Ordering::Relaxed) => thread::sleep(LOOK_AT_COMMAND),
+            None => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("{program}: it took more than {} s and was ended", PATIENCE.as_secs()));
+                return if stop.load(Ordering::Relaxed) { Ok(String::new()) } else { Err(took_too_long()) };
             }
-            None => thread::sleep(LOOK_AT_COMMAND),
         }
     };
     if !status.success() {
         return Err(format!("{program}: it ended with {status}"));
     }
-    let bytes = reader.join().map_err(|_| format!("{program}: its output could not be read"))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // What it has started itself may hold its output open.
+    while started.elapsed() <= PATIENCE && !stop.load(Ordering::Relaxed) {
+        match printed.recv_timeout(LOOK_AT_COMMAND) {
+            Ok(bytes) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(format!("{program}: its output could not be read")),
+        }
+    }
+    if stop.load(Ordering::Relaxed) { Ok(String::new()) } else { Err(took_too_long()) }
 }
 
 #[cfg(test)]
@@ -254,10 +266,16 @@ mod tests {
 
     #[test]
     fn a_commands_output_is_read_and_its_failure_told() {
-        let shell = |script: &str| run(&["sh".to_owned(), "-c".to_owned(), script.to_owned()]);
+        let stop = AtomicBool::new(false);
+        let shell = |script: &str| run(&["sh".to_owned(), "-c".to_owned(), script.to_owned()], &stop);
         assert_eq!(shell("echo '{\"rtt_ms\":1}'").unwrap(), "{\"rtt_ms\":1}\n");
         assert!(shell("exit 3").unwrap_err().contains("3"));
-        assert!(run(&["no-such-program-here".to_owned()]).is_err());
+        assert!(run(&["no-such-program-here".to_owned()], &stop).is_err());
+        // Neither it nor what it leaves behind holds up the end.
+        stop.store(true, Ordering::Relaxed);
+        for script in ["sleep 3600", "sleep 3600 & exit 0"] {
+            assert_eq!(shell(script), Ok(String::new()), "{script}");
+        }
     }
 
     #[test]

@@ -145,7 +145,10 @@ fn five_minutes<R: Row>(
     let hours = hour_folders(data, table)?.into_iter().map(|(hour_us, _)| hour_us);
     let hours: BTreeSet<i64> = hours.filter(|hour_us| tiers::has_tier(data, R::TABLE, *hour_us)).collect();
     let mut found = read_table::<R>(data, table, from_us, to_us, |hour_us| !hours.contains(&hour_us), selection)?;
-    let fine = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| hours.contains(&hour_us), selection)?;
+    let coarse = found.rows.len();
+    let goes_on = |rows| Selection::goes_on(selection, coarse + rows);
+    let rest = selection.map(|selection| Selection { goes_on: &goes_on, ..*selection });
+    let fine = read_table::<R>(data, R::TABLE, from_us, to_us, |hour_us| hours.contains(&hour_us), rest.as_ref())?;
     found.rows.extend(tiers::coarse(&fine.rows));
     found.rows.sort_by_key(columns::start_us);
     found.damaged.extend(fine.damaged);
@@ -190,7 +193,7 @@ pub(crate) fn read_table<R: Row>(
         let mut attempts = ATTEMPTS;
         let hour = loop {
             attempts -= 1;
-            let (hour, is_whole) = read_hour::<R>(&folder, from_us, to_us, selection)?;
+            let (hour, is_whole) = read_hour::<R>(&folder, (from_us, to_us), selection, found.rows.len())?;
             if is_whole || attempts == 0 {
                 break hour;
             }
@@ -201,12 +204,12 @@ pub(crate) fn read_table<R: Row>(
     Ok(found)
 }
 
-/// The rows of an hour, and whether every file that was listed was still there.
+/// The rows of an hour, and whether every file that was listed was still there; so many rows were found before.
 fn read_hour<R: Row>(
     folder: &Path,
-    from_us: i64,
-    to_us: i64,
+    (from_us, to_us): (i64, i64),
     selection: Option<&Selection<'_>>,
+    before: usize,
 ) -> Result<(Found<R>, bool), StoreError> {
     let checked = Manifest::check(folder)?;
     let mut is_whole = checked.gone.is_empty();
@@ -215,7 +218,7 @@ fn read_hour<R: Row>(
     damaged.extend(checked.damaged.into_iter().map(|(path, reason)| Damaged { path, reason }));
     let mut rows = Vec::new();
     for entry in checked.manifest.files.iter().filter(|entry| entry.first_us < to_us && from_us <= entry.last_us) {
-        if !Selection::goes_on(selection, rows.len()) {
+        if !Selection::goes_on(selection, before + rows.len()) {
             break;
         }
         let path = folder.join(&entry.name);

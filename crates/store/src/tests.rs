@@ -123,6 +123,14 @@ fn rows_of_one_link_are_read_alone_and_no_further_than_is_wanted() {
     assert_eq!(coarse.iter().map(|row| (&*row.connection, row.samples)).collect::<Vec<_>>(), [("b", 10), ("b", 35)]);
     most.set(3);
     assert_eq!(read().len(), 3);
+    // Of two hours as of one: what the first one gave counts.
+    for minute in 0..5 {
+        let start_us = HOUR_US + minute * WINDOW_US;
+        let rows = Rows::Links(vec![link(start_us, "b", minute)]);
+        store.publish(&Publication { window_start_us: start_us, rows }).unwrap();
+    }
+    most.set(12);
+    assert_eq!(read_selected::<LinkRow>(folder.path(), 0, i64::MAX, &selection).unwrap().rows.len(), 12);
     let unknown = Selection { column: "nothing", ..selection };
     let found = read_selected::<LinkRow>(folder.path(), 0, i64::MAX, &unknown).unwrap();
     assert!(found.rows.is_empty() && found.damaged[0].reason.contains("nothing"), "{:?}", found.damaged.first());

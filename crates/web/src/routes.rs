@@ -167,7 +167,7 @@ async fn what_if(State(service): Shared, query: RawQuery) -> Answer {
 
 /// The range of a query of the tables.
 fn range(service: &Service, parameters: &Parameters<'_>, at_us: i64) -> Result<(i64, i64), Refusal> {
-    let to_us = parameters.time_us("to_ms").map_err(wrong)?.unwrap_or(at_us);
+    let to_us = parameters.time_us("to_ms").map_err(wrong)?.unwrap_or(at_us).min(at_us);
     let from_us = parameters.time_us("from_ms").map_err(wrong)?.unwrap_or(to_us - DAY_US / 4);
     let days = service.limits.range_days;
     if from_us >= to_us {

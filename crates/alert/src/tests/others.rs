@@ -202,4 +202,9 @@ fn what_others_judged_begins_and_ends_as_they_say() {
     let trouble = |observed: &mut Observed| observed.troubles.push(("disk".into(), "the disk is full".to_owned()));
     assert_eq!(changes_of(&mut time, 10, 0.3, trouble), ["20 trouble warning"]);
     assert_eq!(changes_of(&mut time, 120, 0.3, |_| {}), ["80 trouble over"]);
+    // While it goes on it says what it was, though nobody tells of it any more.
+    assert_eq!(changes_of(&mut time, 10, 0.3, trouble), ["20 trouble warning"]);
+    assert_eq!(changes_of(&mut time, 10, 0.3, |_| {}), Vec::<String>::new());
+    let standing = time.engine.standing(time.now_us);
+    assert_eq!(standing.iter().find(|alert| alert.kind == crate::Kind::Trouble).unwrap().summary, "the disk is full");
 }

@@ -205,6 +205,9 @@ impl Silencing {
             silence.hold_for(seconds, now_us);
         }
         silence.check().map_err(Failure::usage)?;
+        if !silence.is_in_force(now_us) {
+            return Err(Failure::usage("the silence would be over already; give a time that is to come, before the year 9999"));
+        }
         let mut silences = read_silences(&data)?;
         silences.retain(|silence| silence.is_in_force(now_us));
         if silences.len() >= SILENCES_MAX {

@@ -43,6 +43,8 @@ impl Replay {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let configured = Configured::load(&self.configuration)?;
         let files = in_order_of_time(&self.files)?;
+        // Before anything of an earlier replay is taken away.
+        let packets = Packets::open(&self.packets, &configured.shared)?;
         let captures: Vec<PathBuf> = self.files.iter().chain(&self.packets).cloned().collect();
         guard(&self.data, &captures, &self.configuration, self.replace)?;
         // Windows take each other's place, files of flows do not.
@@ -50,7 +52,6 @@ impl Replay {
         let store = configured.open_store(&self.data)?;
         let mut publisher = Publisher::open(&configured, store, &self.data)?;
         let worker = Worker::new(&configured.shared);
-        let packets = Packets::open(&self.packets, &configured.shared)?;
         let mut replaying = Replaying { worker, packets, now_us: i64::MIN };
         for file in &files {
             if !replaying.file(file, &mut publisher)? {
@@ -140,7 +141,7 @@ impl Replaying {
     /// Goes on to a second of packet time, through those in which mirrored packets come; gives whether the disk works.
     fn reach(&mut self, second_us: i64, publisher: &mut Publisher) -> Result<bool, Failure> {
         while let Some(packets) = &mut self.packets
-            && let Some(next_us) = packets.next_us()?.filter(|next_us| *next_us < second_us)
+            && let Some(next_us) = packets.next_us().filter(|next_us| *next_us < second_us)
         {
             let of_packet_us = slot_start_us(next_us, SECOND_US);
             packets.until(of_packet_us + SECOND_US)?;
@@ -214,8 +215,8 @@ impl Packets {
     }
 
     /// Time of the packet that comes next.
-    fn next_us(&self) -> Result<Option<i64>, Failure> {
-        Ok(self.captures.iter().filter_map(|capture| Some(capture.next.as_ref()?.at_us)).min())
+    fn next_us(&self) -> Option<i64> {
+        self.captures.iter().filter_map(|capture| Some(capture.next.as_ref()?.at_us)).min()
     }
 
     /// Measures the packets before `end_us`.

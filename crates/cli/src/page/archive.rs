@@ -97,7 +97,7 @@ impl Files {
         let (from_us, to_us) = (slot_start_us(query.from_us, DAY_US), slot_start_us(query.to_us + DAY_US - 1, DAY_US));
         let steps = ((to_us - from_us) / DAY_US) as usize;
         let mut loads = Loads { from_us, step_us: DAY_US, ways: [columns(steps), columns(steps)], ..Loads::default() };
-        let goes_on = |_: usize| !query.budget.is_spent(0);
+        let mut rows = 0;
         for step in (0..steps).rev() {
             let day_us = from_us + step as i64 * DAY_US;
             let remembered = self.days().get(&(query.connection.clone(), day_us)).copied();
@@ -105,6 +105,8 @@ impl Files {
                 put(&mut loads, step, &ways);
                 continue;
             }
+            let before = rows;
+            let goes_on = |rows: usize| !query.budget.is_spent(before + rows);
             if !goes_on(0) {
                 loads.is_cut = true;
                 continue;
@@ -114,7 +116,10 @@ impl Files {
             let ways = Direction::ALL.map(|direction| day(&found.rows, direction));
             loads.files_damaged += found.damaged.len();
             put(&mut loads, step, &ways);
-            if goes_on(0) && day_us + DAY_US + SETTLED_US < query.to_us {
+            rows += found.rows.len();
+            let is_whole = !query.budget.is_spent(rows);
+            loads.is_cut |= !is_whole;
+            if is_whole && day_us + DAY_US + SETTLED_US < query.to_us {
                 let mut days = self.days();
                 if days.len() >= DAYS_MOST {
                     days.clear();
