@@ -265,7 +265,10 @@ fn a_replay_judges_as_the_collector_would_have_and_tells_nobody() {
     let mut simulate = peerscope(&["simulate", "capture"]);
     simulate.arg(path("scenario.toml")).arg("--output").arg(path("capture.pcap"));
     succeed(simulate.arg("--config-output").arg(path("edge.toml")));
-    let hook = Hook::listen(0, 0);
+    let port = free_port();
+    let hook = Hook::listen(port, 0);
+    let target = format!("\n[[alert_target]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{port}/\"\n");
+    std::fs::write(path("edge.toml"), std::fs::read_to_string(path("edge.toml")).unwrap() + &target).unwrap();
     let replay = |data: &str| {
         let mut replay = peerscope(&["replay"]);
         succeed(replay.arg(path("capture.pcap")).arg("--config").arg(path("edge.toml")).arg("--data").arg(path(data)));

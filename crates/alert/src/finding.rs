@@ -36,11 +36,7 @@ impl Finding {
 pub(crate) fn called(subject: &Subject) -> String {
     let of = [&subject.connection, &subject.port, &subject.exporter, &subject.location];
     let name = of.into_iter().flatten().next().map_or_else(|| subject.role.map_or("?", |role| role.name()), |name| &**name);
-    match subject.direction {
-        Some(model::Direction::FromMicrosoft) => format!("{name} from Microsoft"),
-        Some(model::Direction::ToMicrosoft) => format!("{name} to Microsoft"),
-        None => name.to_owned(),
-    }
+    subject.direction.map_or_else(|| name.to_owned(), |direction| format!("{name} {}", direction.words()))
 }
 
 /// A rate as a person reads it.

@@ -6,7 +6,7 @@ use model::Direction;
 use model::tables::FailoverRow;
 
 fn direction(row: &FailoverRow) -> Option<Direction> {
-    Direction::ALL.into_iter().find(|direction| row.direction.as_deref() == Some(direction.name()))
+    row.direction.as_deref().and_then(Direction::named)
 }
 
 /// What fell, in words: a connection, an exchange, several connections.
@@ -19,7 +19,7 @@ fn name(row: &FailoverRow) -> String {
 pub(crate) fn of_alerts(owner: &Owner) -> Vec<alert::Event> {
     let one = |row: &FailoverRow| {
         let direction = direction(row);
-        let way = direction.map_or(String::new(), |direction| format!(" {}", direction.name().replace('_', " ")));
+        let way = direction.map_or(String::new(), |direction| format!(" {}", direction.words()));
         let planned = if row.planned { "; planned" } else { "" };
         alert::Event {
             id: row.event_id.to_string(),
@@ -43,7 +43,7 @@ pub(crate) fn of_alerts(owner: &Owner) -> Vec<alert::Event> {
 #[cfg(feature = "web")]
 pub(crate) fn of_page(owner: &Owner) -> Vec<web::Event> {
     let moved = |moved: &model::tables::Moved| {
-        let direction = Direction::ALL.into_iter().find(|direction| &*moved.direction == direction.name())?;
+        let direction = Direction::named(&moved.direction)?;
         let connection = moved.connection.clone();
         Some(web::Moved { connection, direction, bps: moved.bps, share: moved.share?, share_error: moved.share_error })
     };

@@ -1,10 +1,13 @@
 //! The owner: merges what the workers counted, judges windows, and hands rows to the writer.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use decode::DecoderState;
+use measure::judge::{Fall, Falls};
 use measure::{Delta, Owner};
-use model::{FlowBatch, Ledger, Publication};
+use model::tables::FailoverRow;
+use model::{FlowBatch, Ledger, Publication, Rows};
 use store::Store;
 
 use crate::alerts::{AlertPlan, Alerts, Health};
@@ -22,6 +25,8 @@ pub(crate) struct Publisher {
     keeper: Option<Keeper>,
     connections: Connections,
     alerts: Alerts,
+    /// What earlier failovers tell of the next, and the same as it is handed on.
+    falls: (Falls, Arc<[Fall]>),
     writer: Writer,
     data: PathBuf,
     /// What the last minutes told of exporters and paths, for the page.
@@ -40,6 +45,7 @@ impl Publisher {
             keeper: None,
             connections,
             alerts,
+            falls: Default::default(),
             writer: Writer::start(store),
             data: data.to_path_buf(),
             #[cfg(feature = "web")]
@@ -65,6 +71,8 @@ impl Publisher {
             }
         }
         publisher.alerts.resume(data, now_us).map_err(Failure::failed)?;
+        let failovers = store::read::<FailoverRow>(data, i64::MIN, i64::MAX).map_err(Failure::failed)?.rows;
+        publisher.learn(&failovers);
         // They may have been written before the end, or not: the same rows in the same files.
         publisher.writer.publish(earlier.publications);
         publisher.kept.apply(Entry::Begin);
@@ -109,6 +117,15 @@ impl Publisher {
         self.writer.catch_up()
     }
 
+    /// Keeps in mind what failovers tell of the next.
+    fn learn(&mut self, rows: &[FailoverRow]) {
+        let (falls, told) = &mut self.falls;
+        let news = rows.iter().filter(|row| falls.take(row)).count();
+        if news > 0 {
+            *told = falls.list().into();
+        }
+    }
+
     /// Has published what is due, and finished hours compacted.
     pub(crate) fn advance(&mut self, now_us: i64) {
         let due = self.enter(Entry::Advance(now_us));
@@ -120,8 +137,13 @@ impl Publisher {
         }
         let changes = self.connections.changes(self.kept.owner.links(), now_us);
         let health = Health { written: self.writer.written(), is_disk_failing: self.writer.is_failing() };
+        for publication in &due {
+            if let Rows::Failovers(rows) = &publication.rows {
+                self.learn(rows);
+            }
+        }
         self.alerts.look(&due);
-        let alerts = self.alerts.judge(&self.kept.owner, health, now_us);
+        let alerts = self.alerts.judge(&self.kept.owner, &self.falls.1, health, now_us);
         self.writer.publish(due.into_iter().chain(changes).chain(alerts));
         self.writer.compact(now_us);
         self.writer.publish_flows(now_us);
@@ -139,6 +161,7 @@ impl Publisher {
             exporters: self.heard.rows().cloned().collect(),
             latencies: self.heard.latencies().cloned().collect(),
             events: crate::events::of_page(owner),
+            falls: self.falls.1.clone(),
             alerts: self.alerts.standing(now_us),
             late_records: owner.late_records(),
             written: self.writer.written(),

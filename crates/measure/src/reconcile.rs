@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use model::Name;
 use model::tables::PortRow;
-use model::time::slot_start_us;
+use model::time::{HOUR_US, slot_start_us};
 
-/// An hour, microseconds.
-const HOUR_US: i64 = 3_600_000_000;
 /// Flows and counters that differ by less fit: clocks, short polls and frame overheads differ by some percent.
 const TOLERANCE: f64 = 0.1;
 /// Standard errors of the estimate that are no difference.

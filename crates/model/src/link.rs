@@ -55,6 +55,19 @@ impl Direction {
             Direction::FromMicrosoft => "from_microsoft",
         }
     }
+
+    /// The direction of a name in tables.
+    pub fn named(name: &str) -> Option<Direction> {
+        Direction::ALL.into_iter().find(|direction| direction.name() == name)
+    }
+
+    /// As a sentence has it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Direction::ToMicrosoft => "to Microsoft",
+            Direction::FromMicrosoft => "from Microsoft",
+        }
+    }
 }
 
 /// From where a record saw the traffic of a link, best first.

@@ -15,6 +15,12 @@ pub const WINDOW_US: i64 = 60 * SECOND_US;
 /// A window of the detailed tables, `traffic` and `prefixes`.
 pub const DETAIL_WINDOW_US: i64 = 300 * SECOND_US;
 
+/// Length of an hour, µs.
+pub const HOUR_US: i64 = 3_600 * SECOND_US;
+
+/// Length of a day, µs.
+pub const DAY_US: i64 = 24 * HOUR_US;
+
 /// The start of the slot of `width_us` that holds `at_us`; also before 1970.
 #[inline]
 pub const fn slot_start_us(at_us: i64, width_us: i64) -> i64 {

@@ -19,7 +19,7 @@ const POINTS_MOST: usize = 340;
 /// Points of a line, up to which each is drawn as a dot too.
 const DOTS_MOST: usize = 40;
 /// Range up to which times of day are shown, µs.
-const HOURS_MOST_US: i64 = 3 * crate::range::DAY_US;
+const HOURS_MOST_US: i64 = 3 * model::time::DAY_US;
 
 /// Utilisation over time, a line a direction.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Expr, cast as cast_to};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, col, ident, lit};
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
+use model::time::HOUR_US;
 use store::{ListedFile, Listing};
 use tokio::runtime::Runtime;
 
@@ -29,8 +30,6 @@ use crate::{Range, ReportError, ReportSettings};
 const ATTEMPTS: usize = 4;
 /// Rows of a batch at most: an hour of five-minute rows of some 600 connections is one.
 const BATCH_ROWS: usize = 16_384;
-/// Length of an hour, µs.
-const HOUR_US: i64 = 3_600_000_000;
 
 /// Rows whose column has a value; an empty value is null.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +60,8 @@ pub struct Rows {
 pub struct Data {
     folder: PathBuf,
     range: Range,
-    filters: Vec<Filter>,
+    /// Rows that queries see: of one table, or of every one that has the column.
+    filters: Vec<(Option<&'static str>, Filter)>,
     context: SessionContext,
     runtime: Runtime,
     /// What was listed of each table that was asked for, and what is to be said of it.
@@ -96,7 +96,7 @@ impl Data {
         Ok(Data {
             folder: folder.to_path_buf(),
             range,
-            filters: filters.to_vec(),
+            filters: filters.iter().map(|filter| (None, filter.clone())).collect(),
             context: SessionContext::new_with_config_rt(config, memory),
             runtime,
             listed: Mutex::default(),
@@ -116,9 +116,7 @@ impl Data {
                 let known = columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
                 return Err(ReportError::Usage(format!("--where {}: the table {table} has only {known}", filter.column)));
             }
-            if !self.filters.contains(filter) {
-                self.filters.push(filter.clone());
-            }
+            self.filters.push((Some(table), filter.clone()));
         }
         Ok(())
     }
@@ -179,18 +177,19 @@ impl Data {
         let (inside, at_the_ends): (Vec<_>, Vec<_>) = listing.files.iter().partition(|file| is_inside(&file.span_us));
         if !at_the_ends.is_empty() {
             let mut ends = self.context.read_table(files(&at_the_ends, &schema)?)?;
-            if table.time != "valid_from" {
-                let at = |at_us: i64| lit(ScalarValue::TimestampMicrosecond(Some(at_us), Some("UTC".into())));
-                let time = || col(table.time);
-                ends = ends.filter(time().gt_eq(at(self.range.from_us)).and(time().lt(at(self.range.to_us))))?;
+            let at = |at_us: i64| lit(ScalarValue::TimestampMicrosecond(Some(at_us), Some("UTC".into())));
+            if !table.is_lasting {
+                ends = ends.filter(col(table.time).gt_eq(at(self.range.from_us)))?;
             }
+            ends = ends.filter(col(table.time).lt(at(self.range.to_us)))?;
             frame = if listing.rows.is_some() { ends.union(frame)? } else { ends };
         }
         if !inside.is_empty() {
             let inside = self.context.read_table(files(&inside, &schema)?)?;
             frame = if listing.rows.is_some() || !at_the_ends.is_empty() { inside.union(frame)? } else { inside };
         }
-        for filter in self.filters.iter().filter(|filter| has_column(table, &filter.column)) {
+        let is_of = |of: &Option<&str>| of.is_none_or(|of| of == table.name);
+        for (_, filter) in self.filters.iter().filter(|(of, filter)| is_of(of) && has_column(table, &filter.column)) {
             frame = frame.filter(fits(filter))?;
         }
         self.context.deregister_table(table.name)?;
@@ -304,9 +303,9 @@ impl Data {
         Ok(())
     }
 
-    /// What a table has of the range; of `connections` of all time before its end, too.
+    /// What a table has of the range, and what lasts of all time before its end.
     fn list(&self, table: &Table) -> Result<Listing, ReportError> {
-        let from_us = if table.time != "valid_from" { self.range.from_us } else { i64::MIN };
+        let from_us = if table.is_lasting { i64::MIN } else { self.range.from_us };
         Ok((table.list)(&self.folder, from_us, self.range.to_us)?)
     }
 

@@ -2,10 +2,10 @@
 
 use jiff::tz::TimeZone;
 use measure::judge::{Crossing, Trend, crossing, trend};
+use model::time::DAY_US;
 
 use crate::answer::{Cell, Column, Unit};
 use crate::loads::daily_p95;
-use crate::range::DAY_US;
 use crate::{Range, ReportSettings};
 
 /// Growth of a utilisation's daily 95th percentiles.

@@ -122,7 +122,7 @@ impl<const N: usize> Gathering<N> {
 
     /// Keeps the values of a step, in the order of the columns, and gives the load for the rest.
     fn of(&mut self, name: &str, direction: Option<&str>, step: usize, values: [f64; N]) -> Option<&mut Load> {
-        let direction = direction_of(direction?)?;
+        let direction = Direction::named(direction?)?;
         let known = self.places.get(name).and_then(|places| places[direction as usize]);
         let place = known.unwrap_or_else(|| self.add(name, direction));
         let (_, load) = self.loads.get_mut(place)?;
@@ -143,11 +143,6 @@ impl<const N: usize> Gathering<N> {
     fn finish(self) -> Loads {
         Loads { by_way: self.loads.into_iter().collect() }
     }
-}
-
-/// The direction of a name in the tables.
-pub(crate) fn direction_of(name: &str) -> Option<Direction> {
-    Direction::ALL.into_iter().find(|direction| direction.name() == name)
 }
 
 /// Loads of connections and other links, and of ports, read at the same time.

@@ -6,12 +6,13 @@ use measure::judge::{
     Connection, Failure, FailureKind, Network, Outcome, Place, Port, PrefixLoad, Standing, failure_of, failures, steps_of_falls,
 };
 use model::tables::ConnectionRow;
+use model::time::DAY_US;
 use model::{Direction, Name};
 
 use crate::connections::{Edge, is_active, is_peering, is_rest};
 use crate::growth::{Breaks, Growth};
 use crate::loads::Loads;
-use crate::range::{DAY_US, STEP_US};
+use crate::range::STEP_US;
 use crate::reports::Options;
 use crate::{Data, Range, ReportError};
 

@@ -3,15 +3,12 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
+use model::time::{DAY_US, SECOND_US};
 
 use crate::ReportError;
 
-/// Microseconds of a second.
-const SECOND_US: i64 = 1_000_000;
 /// Length of the steps that reports are made of: five minutes.
 pub(crate) const STEP_US: i64 = 300 * SECOND_US;
-/// Steps of a day.
-pub(crate) const DAY_US: i64 = 86_400 * SECOND_US;
 /// Longest range that is answered: the longest that any table is kept.
 const YEARS_MOST_US: i64 = 10 * 366 * DAY_US;
 

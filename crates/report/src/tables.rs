@@ -16,6 +16,8 @@ pub(crate) struct Table {
     pub(crate) columns: &'static [Column],
     /// The column that says when a row is of.
     pub(crate) time: &'static str,
+    /// Rows of before a range count in it: what they tell of lasts.
+    pub(crate) is_lasting: bool,
     /// Its files and rows of a range.
     pub(crate) list: fn(&Path, i64, i64) -> Result<Listing, StoreError>,
     /// Takes damaged files out.
@@ -23,7 +25,14 @@ pub(crate) struct Table {
 }
 
 const fn table<R: Row>(name: &'static str, list: fn(&Path, i64, i64) -> Result<Listing, StoreError>) -> Table {
-    Table { name, columns: R::COLUMNS, time: "window_start", list, pass_over_damaged: Listing::pass_over_damaged::<R> }
+    Table {
+        name,
+        columns: R::COLUMNS,
+        time: "window_start",
+        is_lasting: false,
+        list,
+        pass_over_damaged: Listing::pass_over_damaged::<R>,
+    }
 }
 
 /// All of them.
@@ -36,9 +45,9 @@ pub(crate) const TABLES: &[Table] = &[
     table::<PrefixRow>("prefixes", store::list::<PrefixRow>),
     table::<LatencyRow>("latency", store::list::<LatencyRow>),
     table::<ExporterRow>("exporters", store::list::<ExporterRow>),
-    Table { time: "valid_from", ..table::<ConnectionRow>("connections", store::list::<ConnectionRow>) },
+    Table { time: "valid_from", is_lasting: true, ..table::<ConnectionRow>("connections", store::list::<ConnectionRow>) },
     Table { time: "at", ..table::<AlertRow>("alerts", store::list::<AlertRow>) },
-    Table { time: "started_at", ..table::<FailoverRow>("failovers", store::list::<FailoverRow>) },
+    Table { time: "started_at", is_lasting: true, ..table::<FailoverRow>("failovers", store::list::<FailoverRow>) },
     table::<FlowRow>("flows", store::list::<FlowRow>),
 ];
 

@@ -376,7 +376,7 @@ fn main() -> std::io::Result<()> {
         let at_us = now_us();
         recent.take(series(&members, from_us, at_us), at_us);
         from_us = at_us - 180 * SECOND_US;
-        let picture = painter.paint(&recent, &edge);
+        let picture = painter.paint(&recent, &edge, &[]);
         let alert = Alert {
             at_us: start_us - 500 * SECOND_US,
             rule: "saturation".into(),

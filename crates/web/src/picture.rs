@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use measure::judge::{Connection as Node, Network, Place, Port as NodePort};
+use measure::judge::{Connection as Node, Fall, Network, Place, Port as NodePort, Standing};
 use model::tables::ConnectionRow;
 use model::time::slot_start_us;
 use model::{Direction, Name, Role};
@@ -12,6 +12,9 @@ use crate::judge::{FailureOfOne, Networks, STEP_US};
 use crate::recent::{Recent, STEPS_KEPT, Step};
 use crate::snapshot::{Connection, Port, Way};
 use crate::status::{Limits, Status, judge};
+
+/// The table of connections, by name.
+type Rows<'a> = BTreeMap<&'a Name, &'a ConnectionRow>;
 
 /// Makes pictures, one after the other: what changes only every five minutes is kept.
 #[derive(Default)]
@@ -38,20 +41,21 @@ impl Painter {
         Painter { limits, ..Painter::default() }
     }
 
-    /// The picture as it stands; `edge` has the connections.
-    pub fn paint(&mut self, recent: &Recent, edge: &[ConnectionRow]) -> Picture {
-        let rows: BTreeMap<&Name, &ConnectionRow> = edge.iter().map(|row| (&row.connection, row)).collect();
+    /// The picture as it stands; `edge` has the connections, and earlier failovers tell what the next would do.
+    pub fn paint(&mut self, recent: &Recent, edge: &[ConnectionRow], falls: &[Fall]) -> Picture {
+        let rows: Rows<'_> = edge.iter().map(|row| (&row.connection, row)).collect();
         let mut connections: Vec<Connection> = edge.iter().map(|row| configured(row, recent)).collect();
         let unknown = recent.link_names().into_iter().filter(|name| !rows.contains_key(name));
         connections.extend(unknown.filter_map(|name| of_telemetry(&name, recent)));
         connections.retain(|connection| connection.is_peering || connection.ways.iter().any(|way| way.load.is_some()));
-        let networks = self.networks(&connections, recent);
+        let networks = self.networks(&connections, recent, &rows, falls);
         for (place, name) in networks.names.iter().enumerate() {
             let of_day = self.failures.get(place).cloned().flatten();
             let now = networks.failure_now(place, recent.at_us());
             let utilisation_now = now.as_ref().map(|failure| failure.utilisation);
             let worse = of_day.into_iter().chain(now).max_by(|a, b| a.utilisation.total_cmp(&b.utilisation));
-            if let Some(connection) = connections.iter_mut().find(|connection| connection.name == *name) {
+            if let Some(connection) = connections.iter_mut().find(|connection| connection.is_peering && connection.name == *name)
+            {
                 connection.failure = worse.map(|failure| FailureOfOne { utilisation_now, ..failure });
             }
         }
@@ -66,9 +70,9 @@ impl Painter {
     }
 
     /// The networks of now and of the last day; failures over the day are judged anew with each step.
-    fn networks(&mut self, connections: &[Connection], recent: &Recent) -> Networks {
-        let mut takers: Vec<&Connection> =
-            connections.iter().filter(|connection| connection.is_peering && connection.is_active).collect();
+    fn networks(&mut self, connections: &[Connection], recent: &Recent, rows: &Rows<'_>, falls: &[Fall]) -> Networks {
+        let takes = |connection: &Connection| connection.is_peering && connection.is_active || connection.role == Role::Transit;
+        let mut takers: Vec<&Connection> = connections.iter().filter(|connection| takes(connection)).collect();
         takers.sort_by(|a, b| a.name.cmp(&b.name));
         let names: Vec<Name> = takers.iter().map(|connection| connection.name.clone()).collect();
         let last_us = recent.last_step_us();
@@ -76,18 +80,20 @@ impl Painter {
         let is_new = self.judged.as_ref().is_none_or(|(judged_us, judged)| *judged_us != last_us || *judged != names);
         if is_new {
             self.day = Arc::new(Direction::ALL.map(|direction| {
-                network(direction, &takers, |connection| {
+                network((direction, self.limits.full), &takers, rows, |connection| {
                     let steps = recent.day(&connection.name, direction, day_from_us, STEPS_KEPT);
                     let of = |value: fn(&Step) -> f32| -> Vec<f64> { steps.iter().map(|step| f64::from(value(step))).collect() };
                     (of(|step| step.wire_bps), of(|step| step.utilisation))
                 })
+                .with_falls(falls, |_| None)
             }));
         }
         let now = Direction::ALL.map(|direction| {
-            network(direction, &takers, |connection| {
+            network((direction, self.limits.full), &takers, rows, |connection| {
                 let ratio = connection.way(direction).utilisation.map_or(f64::NAN, |utilisation| utilisation.ratio);
                 (vec![recent.wire_bps(&connection.name, direction)], vec![ratio])
             })
+            .with_falls(falls, |_| None)
         });
         let networks = Networks { names: names.clone(), day: self.day.clone(), day_from_us, now };
         if is_new {
@@ -98,8 +104,13 @@ impl Painter {
     }
 }
 
-/// Connections in one direction as failures are judged on them, of their loads and how full their ports are.
-fn network(direction: Direction, takers: &[&Connection], loads: impl Fn(&Connection) -> (Vec<f64>, Vec<f64>)) -> Network {
+/// Connections in one direction as failures are judged on them, of their loads and how full their ports are; from `full` on a port does not hold.
+fn network(
+    (direction, full): (Direction, f64),
+    takers: &[&Connection],
+    rows: &Rows<'_>,
+    loads: impl Fn(&Connection) -> (Vec<f64>, Vec<f64>),
+) -> Network {
     let (mut ports, mut places): (Vec<NodePort>, BTreeMap<&Name, usize>) = (Vec::new(), BTreeMap::new());
     let mut nodes = Vec::new();
     for connection in takers {
@@ -110,16 +121,17 @@ fn network(direction: Direction, takers: &[&Connection], loads: impl Fn(&Connect
             let wire_bps = utilisation.iter().map(|ratio| ratio * capacity).collect();
             ports.push(NodePort { capacity_bps: connection.capacity_bps, wire_bps });
         }
-        let place = Place {
+        let of_telemetry = || Place {
             connection: connection.name.clone(),
             port: connection.port.clone(),
-            facility: connection.facility.clone(),
             metro: connection.location.clone(),
             ..Place::default()
         };
-        nodes.push(Node { place, port, wire_bps, ..Node::default() });
+        let place = rows.get(&connection.name).map_or_else(of_telemetry, |row| Place::from(*row));
+        let standing = if connection.role == Role::Transit { Standing::Transit } else { Standing::Active };
+        nodes.push(Node { place, standing, port, wire_bps });
     }
-    Network::new(direction, 1.0, ports, nodes)
+    Network::new(direction, full, ports, nodes)
 }
 
 fn configured(row: &ConnectionRow, recent: &Recent) -> Connection {

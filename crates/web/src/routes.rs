@@ -11,6 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use model::time::DAY_US;
 use serde::Serialize;
 
 use crate::access::{guard, is_bearer};
@@ -30,8 +31,6 @@ const PUSH_PATIENCE: Duration = Duration::from_secs(30);
 const STALE: Duration = Duration::from_secs(60);
 /// Connections that may be taken as failed at once.
 const FAILED_MOST: usize = 1_000;
-
-const DAY_US: i64 = 86_400_000_000;
 
 type Shared = State<Arc<Service>>;
 type Answer = Result<Response, Refusal>;

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use model::Direction;
+
 use crate::snapshot::{Connection, Utilisation, Way};
 
 /// From here on a port is full, on the wire: alerts call it critical.
@@ -75,9 +77,6 @@ impl Default for Limits {
     }
 }
 
-/// What each direction is called in a sentence, in the order of `Direction::ALL`.
-const TOWARDS: [&str; 2] = ["to Microsoft", "from Microsoft"];
-
 /// Judges a connection: status, reasons, doubts.
 pub(crate) fn judge(connection: &mut Connection, limits: &Limits) {
     let mut found: Vec<(Status, String)> = Vec::new();
@@ -98,7 +97,7 @@ fn burning(connection: &Connection, limits: &Limits, found: &mut Vec<(Status, St
     if let Some((before_bps, when)) = lost(connection) {
         found.push((Status::Down, format!("Carries nothing; it carried {} {when}.", rate(before_bps))));
     }
-    for (way, towards) in connection.ways.iter().zip(TOWARDS) {
+    for (way, towards) in connection.ways.iter().zip(Direction::ALL.map(Direction::words)) {
         let ratio = way.utilisation.map(sure);
         let percent = way.utilisation.map_or(0.0, |utilisation| utilisation.ratio * 100.0);
         match ratio {
@@ -165,7 +164,7 @@ fn doubts(connection: &Connection, limits: &Limits) -> Vec<String> {
     if let Some(ratio) = ratios.min_by_key(off).filter(|ratio| (ratio - 1.0).abs() > limits.tolerance) {
         doubts.push(format!("Flows are {:.0} % of the interface counters.", ratio * 100.0));
     }
-    for (way, towards) in connection.ways.iter().zip(TOWARDS) {
+    for (way, towards) in connection.ways.iter().zip(Direction::ALL.map(Direction::words)) {
         let is_rough = |load: &crate::Load| load.bps > CARRIED_BPS && load.standard_error_bps > ROUGH * load.bps;
         if let Some(load) = way.load.filter(is_rough) {
             let percent = load.standard_error_bps / load.bps * 100.0;

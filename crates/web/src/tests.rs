@@ -95,7 +95,7 @@ fn snapshot(links: &[(&str, Load<'_>)]) -> Snapshot {
     let at_us = START_US + BINS as i64 * BIN_US;
     let (mut recent, mut painter) = (Recent::default(), Painter::new(Limits::default()));
     recent.take(series(links), at_us);
-    let picture = painter.paint(&recent, &[]);
+    let picture = painter.paint(&recent, &[], &[]);
     Snapshot {
         at_us,
         speed: 1,
@@ -206,7 +206,7 @@ fn what_fell_hours_ago_is_not_fine() {
         Direction::ALL.into_iter().for_each(|direction| recent.remember(&"a".into(), direction, at_us, before));
     }
     recent.take(series(&[("a", &|_| Some(0.0)), ("b", &|_| Some(0.0))]), START_US + BINS as i64 * BIN_US);
-    let picture = Painter::default().paint(&recent, &[]);
+    let picture = Painter::default().paint(&recent, &[], &[]);
     let told: Vec<(&str, Status)> = picture.connections.iter().map(|one| (&*one.name, one.status)).collect();
     assert_eq!(told, [("a", Status::Down), ("b", Status::Fine)], "of b nobody knows that it ever carried anything");
 }
@@ -223,7 +223,7 @@ fn later_looks_take_the_place_of_what_was_still_growing() {
     };
     look(&mut recent, 1.0, 0, 90);
     look(&mut recent, 2.0, 60, 120);
-    let picture = Painter::default().paint(&recent, &[]);
+    let picture = Painter::default().paint(&recent, &[], &[]);
     let way = picture.connections[0].way(Direction::ToMicrosoft);
     let gigabits: Vec<f32> = [0, 59, 60, 119].map(|bin| way.history.bps[bin] / 1e9).to_vec();
     assert_eq!((way.history.bps.len(), gigabits), (120, vec![1.0, 1.0, 2.0, 2.0]));

@@ -8,12 +8,14 @@ mod keep;
 mod observe;
 mod plan;
 mod rows;
+mod usual;
 
 use std::path::Path;
 use std::time::Duration;
 
 use alert::{Delivery, Engine, Notice, Saved, Silence};
 use measure::Owner;
+use measure::judge::Fall;
 use model::time::{BIN_US, SECOND_US, slot_start_us};
 use model::{Name, Publication, Rows};
 use store::StoreError;
@@ -104,6 +106,7 @@ impl Alerts {
             tracing::warn!("{}: the state of alerts is of another version; what goes on alerts anew", data.display());
         }
         self.rows = AlertRows::read(data, now_us)?;
+        self.observer.usual.read(data, now_us);
         self.delivery = Some(Delivery::start(self.plan.targets.clone(), &self.plan.settings, saved, Box::new(keep)));
         Ok(())
     }
@@ -122,13 +125,14 @@ impl Alerts {
         publications.iter().for_each(|publication| self.observer.look(publication));
     }
 
-    /// Judges if it is time to; gives rows to be published. A failover that the owner does not follow any more is over.
-    pub(crate) fn judge(&mut self, owner: &Owner, health: Health, now_us: i64) -> Vec<Publication> {
+    /// Judges if it is time to, failures by earlier ones; gives rows to be published. A failover that the owner does not
+    /// follow any more is over.
+    pub(crate) fn judge(&mut self, owner: &Owner, falls: &[Fall], health: Health, now_us: i64) -> Vec<Publication> {
         self.take_delivered();
         let slot_us = slot_start_us(now_us, BIN_US);
         if self.judged_us != Some(slot_us) {
             self.judged_us = Some(slot_us);
-            let mut observed = self.observer.observe(owner, now_us);
+            let mut observed = self.observer.observe(owner, falls, now_us);
             observed.troubles = self.troubles(owner, health, now_us);
             observed.events = crate::events::of_alerts(owner);
             let changes = self.engine.judge(&observed, &self.silences());

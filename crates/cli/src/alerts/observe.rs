@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use alert::{Bin, ExporterMinute, ExpressRoute, FailureOutcome, Load, Observed, Subject};
-use measure::judge::{Connection, Network, Place, Port};
+use measure::judge::{Connection, Fall, Network, Place, Port, Standing};
 use measure::{BinLoad, LinkSeries, Owner, PortSeries, Series};
 use model::tables::{ExporterRow, TrafficRow};
 use model::time::{SECOND_US, WINDOW_US, slot_start_us};
 use model::{Direction, Link, Name, Publication, Role, Rows};
 
 use super::history::{History, Of};
+use super::usual::Usual;
 
 /// Bins over which loads are averaged that a failure would move: five minutes.
 const FAILURE_BINS: usize = 30;
@@ -28,6 +29,7 @@ pub(super) struct Observer {
     exporters: Vec<ExporterMinute>,
     express_routes: Vec<ExpressRoute>,
     history: History,
+    pub(super) usual: Usual,
     /// Longest time that exporters hold flows, as seen last.
     timeout_us: i64,
     /// The minute in which failures were looked at last.
@@ -44,6 +46,7 @@ impl Observer {
         match &publication.rows {
             Rows::Exporters(rows) => self.look_at_exporters(rows),
             Rows::Traffic(rows) => self.express_routes.extend(express_routes(rows)),
+            Rows::Latency(rows) => self.usual.look(rows),
             _ => {}
         }
     }
@@ -87,7 +90,7 @@ impl Observer {
     }
 
     /// Everything that is known now.
-    pub(super) fn observe(&mut self, owner: &Owner, now_us: i64) -> Observed {
+    pub(super) fn observe(&mut self, owner: &Owner, falls: &[Fall], now_us: i64) -> Observed {
         let mut series = owner.series(self.history.ask_from(now_us, self.timeout_us), now_us, now_us);
         // Where the edge is configured, what it says is judged, and not whatever else sends.
         if series.links.iter().any(|link| link.link.is_active) {
@@ -100,7 +103,7 @@ impl Observer {
         self.history.forget();
         let minute_us = slot_start_us(now_us, WINDOW_US);
         let are_failures_due = self.failures_us.replace(minute_us) != Some(minute_us);
-        let failures = if are_failures_due { failures(&series, &links, &ports) } else { Vec::new() };
+        let failures = if are_failures_due { failures(&series, &links, &ports, falls) } else { Vec::new() };
         Observed {
             now_us,
             links,
@@ -109,6 +112,7 @@ impl Observer {
             covering,
             failures,
             express_routes: std::mem::take(&mut self.express_routes),
+            latencies: self.usual.take(),
             ..Observed::default()
         }
     }
@@ -192,16 +196,16 @@ fn port_load(series: &PortSeries, links: &[&LinkSeries], history: &mut History) 
 }
 
 /// What each connection's failure would come to now, in each direction.
-fn failures(series: &Series, links: &[Load], ports: &[Load]) -> Vec<FailureOutcome> {
+fn failures(series: &Series, links: &[Load], ports: &[Load], falls: &[Fall]) -> Vec<FailureOutcome> {
     let known: BTreeMap<&Name, &Link> = series.links.iter().map(|link| (&link.link.name, &*link.link)).collect();
     let mut outcomes = Vec::new();
     for direction in Direction::ALL {
-        let is_peering = |link: &&Load| {
+        let takes = |link: &&Load| {
             link.subject.direction == Some(direction)
                 && link.is_active
-                && matches!(link.subject.role, Some(Role::Direct | Role::Exchange))
+                && matches!(link.subject.role, Some(Role::Direct | Role::Exchange | Role::Transit))
         };
-        let links: Vec<&Load> = links.iter().filter(is_peering).collect();
+        let links: Vec<&Load> = links.iter().filter(takes).collect();
         let state = |load: &&Load| {
             let link = load.subject.connection.as_ref().and_then(|name| known.get(name)).copied();
             let is_its_port = |port: &&Load| {
@@ -212,7 +216,9 @@ fn failures(series: &Series, links: &[Load], ports: &[Load]) -> Vec<FailureOutco
         };
         let states: Vec<(Connection, Port, f64)> = links.iter().map(state).collect();
         let network = network(direction, states.iter().map(|(connection, port, _)| (connection.clone(), port.clone())));
-        for (failed, link) in links.iter().enumerate() {
+        let network = network.with_falls(falls, |_| None);
+        let is_peering = |(_, link): &(usize, &&Load)| link.subject.role != Some(Role::Transit);
+        for (failed, link) in links.iter().enumerate().filter(is_peering) {
             let Some(outcome) = network.without(&[failed]) else { continue };
             let fullest = outcome.worst().and_then(|worst| Some((worst.connection, worst.utilisation?)));
             let Some((fullest, utilisation)) = fullest else { continue };
@@ -250,7 +256,8 @@ fn connection(load: &Load, link: Option<&Link>, port: Option<&Load>) -> (Connect
         metro: load.subject.location.clone(),
         ..Place::default()
     };
-    let connection = Connection { place, wire_bps: vec![wire_bps], ..Connection::default() };
+    let standing = if load.subject.role == Some(Role::Transit) { Standing::Transit } else { Standing::Active };
+    let connection = Connection { place, standing, wire_bps: vec![wire_bps], ..Connection::default() };
     let port = Port { capacity_bps: load.capacity_bps, wire_bps: vec![port.map_or(f64::NAN, |port| mean(&port.bins).0)] };
     (connection, port, error_bps / load.capacity_bps.unwrap_or(f64::NAN))
 }
@@ -279,7 +286,7 @@ fn express_routes(rows: &[TrafficRow]) -> Vec<ExpressRoute> {
         ExpressRoute {
             subject: Subject {
                 connection: Some(connection.clone()),
-                direction: Direction::ALL.into_iter().find(|one| one.name() == &**direction),
+                direction: Direction::named(direction),
                 ..Subject::default()
             },
             end_us: start_us + seconds * SECOND_US,

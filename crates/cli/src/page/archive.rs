@@ -8,13 +8,11 @@ use crossbeam_channel::Sender as Outbox;
 use decode::readings::{self, Reading};
 use measure::judge::percentile;
 use model::tables::{LinkRow, PortRow, PrefixRow, TrafficRow};
-use model::time::{DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us};
+use model::time::{DAY_US, DETAIL_WINDOW_US, HOUR_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Direction, Name};
 use store::{Found, Selection, StoreError};
 use web::{Archive, Budget, By, LoadColumns, LoadQuery, Loads, PushError, Share, ShareQuery, Shares};
 
-const HOUR_US: i64 = 3_600 * SECOND_US;
-const DAY_US: i64 = 24 * HOUR_US;
 /// Up to here a range is shown by the minute.
 const MINUTES_UNTIL_US: i64 = 6 * HOUR_US;
 /// Up to here by five minutes, and up to [`DAYS_FROM_US`] by half an hour.
@@ -232,7 +230,7 @@ fn columns(steps: usize) -> LoadColumns {
 
 /// The direction's place and the step of a row.
 fn place(direction: &str, start_us: i64, loads: &Loads) -> Option<(usize, usize)> {
-    let way = Direction::ALL.iter().position(|known| known.name() == direction)?;
+    let way = Direction::named(direction).map(|direction| direction as usize)?;
     let step = usize::try_from((start_us - loads.from_us).div_euclid(loads.step_us)).ok()?;
     (step < loads.ways[way].mean_bps.len()).then_some((way, step))
 }
@@ -308,7 +306,7 @@ impl Sums {
     }
 
     fn add(&mut self, name: Option<Name>, direction: &str, start_us: i64, bytes: Option<f64>, error: Option<f64>) {
-        let Some(way) = Direction::ALL.iter().position(|known| known.name() == direction) else { return };
+        let Some(way) = Direction::named(direction).map(|direction| direction as usize) else { return };
         let (sum, variance) = self.by_name.entry(name).or_default();
         sum[way] += bytes.unwrap_or(0.0);
         variance[way] += error.unwrap_or(0.0).powi(2);

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver as Inbox, Sender as Outbox, bounded};
 use measure::Series;
+use measure::judge::Fall;
 use model::tables::{ConnectionRow, ExporterRow, LinkRow};
 use model::time::{DETAIL_WINDOW_US, SECOND_US, slot_start_us};
 use model::{Direction, Ledger};
@@ -53,6 +54,8 @@ pub(crate) struct Sight {
     pub(crate) exporters: Vec<ExporterRow>,
     pub(crate) latencies: Vec<web::Latency>,
     pub(crate) events: Vec<web::Event>,
+    /// Earlier failovers, as what they tell of the next.
+    pub(crate) falls: Arc<[Fall]>,
     /// Those that go on and are not silenced, and those that have ended of late.
     pub(crate) alerts: Vec<alert::Alert>,
     pub(crate) late_records: u64,
@@ -162,9 +165,7 @@ impl Painting {
             Err(error) => return tracing::warn!("the page begins without the last day: {error}"),
         };
         for row in rows.iter().filter(|row| &*row.status != "open") {
-            let Some(direction) = Direction::ALL.into_iter().find(|direction| direction.name() == &*row.direction) else {
-                continue;
-            };
+            let Some(direction) = Direction::named(&row.direction) else { continue };
             let known = |value: Option<f64>| value.map_or(f32::NAN, |value| value as f32);
             let wire_bps = row.mean_bps.zip(row.packets_per_second).map(|(bps, packets)| bps + WIRE_BITS * packets);
             let step = Step { bps: known(row.mean_bps), wire_bps: known(wire_bps), utilisation: known(row.utilisation_ratio) };
@@ -182,7 +183,7 @@ impl Painting {
     fn paint(&mut self, look: Look) -> Snapshot {
         let Look { sight, mut ledger, .. } = look;
         self.recent.take(sight.series, sight.at_us);
-        let picture = self.painter.paint(&self.recent, &sight.edge);
+        let picture = self.painter.paint(&self.recent, &sight.edge, &sight.falls);
         let late = sight.late_records.min(ledger.records_attributed);
         ledger.records_attributed -= late;
         ledger.records_late += late;

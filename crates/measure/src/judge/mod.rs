@@ -20,7 +20,7 @@ pub use bill::{Bill, BillRule, Charged, bill};
 pub use fail::{Amount, Outcome, Survivor};
 pub use failure::{Failure, FailureKind, Place, failure_of, failures};
 pub use network::{Connection, Network, Port, PrefixLoad, Standing};
-pub use observed::{Fall, Observed, ObservedShare, steps_of_falls};
+pub use observed::{Fall, Falls, Observed, ObservedShare, steps_of_falls};
 pub use percentile::{median, percentile};
 pub use settings::ReportSettings;
 pub use shares::{Origin, Share, Shares};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::tables::{FailoverRow, Moved};
 use model::{Direction, Name};
 
 use super::network::means;
@@ -46,7 +47,62 @@ pub struct Fall {
     pub shares: Vec<(Name, f64, f64)>,
 }
 
+/// Kinds in which a connection lost its traffic by a failure; what moved on purpose says nothing of one.
+const KINDS: [&str; 3] = ["failed", "drained", "exchange_lost"];
+/// Share of the load that must have fallen: who lost only a part shows where that part goes.
+const WHOLE: f64 = 0.9;
+/// Failovers that are held; the oldest go first.
+const FALLS_MOST: usize = 4_096;
+
+/// The network's own earlier failovers, each as it was told last.
+#[derive(Clone, Debug, Default)]
+pub struct Falls {
+    /// By event: the revision, and what it tells, if that is of use.
+    by_event: BTreeMap<Name, (i64, Option<Fall>)>,
+}
+
+impl Falls {
+    /// Takes what is told of an event, in any order; gives whether it tells something new.
+    pub fn take(&mut self, row: &FailoverRow) -> bool {
+        if self.by_event.get(&row.event_id).is_some_and(|(revision, _)| *revision >= row.revision) {
+            return false;
+        }
+        let fall = Fall::of(row);
+        let before = self.by_event.insert(row.event_id.clone(), (row.revision, fall));
+        if self.by_event.len() > FALLS_MOST {
+            let started_us =
+                |(_, (_, fall)): &(&Name, &(i64, Option<Fall>))| fall.as_ref().map_or(i64::MIN, |fall| fall.started_us);
+            let oldest = self.by_event.iter().min_by_key(started_us).map(|(id, _)| id.clone());
+            oldest.and_then(|id| self.by_event.remove(&id));
+        }
+        let after = self.by_event.get(&row.event_id).and_then(|(_, fall)| fall.as_ref());
+        before.and_then(|(_, fall)| fall).as_ref() != after
+    }
+
+    /// Those in which connections lost all they had, of both IP versions.
+    pub fn list(&self) -> Vec<Fall> {
+        self.by_event.values().filter_map(|(_, fall)| fall.clone()).collect()
+    }
+}
+
 impl Fall {
+    /// What an event tells of failures; `None` where connections did not lose all they had, or not by a failure.
+    pub fn of(row: &FailoverRow) -> Option<Fall> {
+        let is_whole = row.ip_version.is_none() && row.fallen_share.is_some_and(|share| share >= WHOLE);
+        if !KINDS.contains(&&*row.kind) || !is_whole {
+            return None;
+        }
+        let of_all = row.moved.iter().filter(|moved| moved.group.is_none());
+        let share = |moved: &Moved| Some((moved.connection.clone(), moved.share?, moved.share_error?));
+        Some(Fall {
+            connections: row.connections.clone(),
+            direction: Direction::named(row.direction.as_deref()?)?,
+            started_us: row.started_at.0,
+            ended_us: row.ended_at.map(|at| at.0),
+            shares: of_all.filter_map(share).collect(),
+        })
+    }
+
     fn overlaps(&self, other: &Fall) -> bool {
         let end = |fall: &Fall| fall.ended_us.unwrap_or(i64::MAX);
         self.started_us < end(other) && other.started_us < end(self)

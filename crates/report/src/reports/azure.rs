@@ -12,7 +12,7 @@ use self::theirs::Theirs;
 use super::links::Links;
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
-use crate::loads::{Way, direction_of, mean};
+use crate::loads::{Way, mean};
 use crate::{Data, ReportError};
 
 /// The report.
@@ -54,7 +54,7 @@ const METRICS: [(&str, Direction); 2] =
 
 /// Answers `azure`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data, options)?;
+    let links = Links::of_both_directions(data, options)?;
     let peerings = links.peerings();
     let mut answer = Answer::new("azure", data.range());
     answer.notes.push(
@@ -96,7 +96,7 @@ fn shares(data: &mut Data) -> Result<Shares, ReportError> {
             let (versions, bytes) = (batch.integers("ip_version")?, batch.floats("bytes_estimated")?);
             for row in 0..batch.rows() {
                 let Some(step) = starts.get(row).and_then(|at| range.step_of(at)) else { continue };
-                let Some(direction) = directions.get(row).and_then(direction_of) else { continue };
+                let Some(direction) = directions.get(row).and_then(Direction::named) else { continue };
                 let way = (Name::from(names.known(row)), direction);
                 let of_way = sums.entry(way).or_insert_with(|| vec![[0.0; 2]; range.steps()]);
                 of_way[step][usize::from(versions.get(row) == Some(6))] += bytes.get(row).unwrap_or(0.0);
@@ -153,7 +153,7 @@ fn minutes(data: &mut Data, peerings: &[&ConnectionRow]) -> Result<Section, Repo
                 (batch.times("window_start")?, batch.texts("connection")?, batch.texts("direction")?);
             let means = batch.floats("mean_bps")?;
             for row in 0..batch.rows() {
-                let Some((at, direction)) = starts.get(row).zip(directions.get(row).and_then(direction_of)) else { continue };
+                let Some((at, direction)) = starts.get(row).zip(directions.get(row).and_then(Direction::named)) else { continue };
                 let place = METRICS.iter().position(|(_, of)| *of == direction).unwrap_or(0);
                 rates.entry((Name::from(names.known(row)), at)).or_default()[place] = means.get(row);
             }

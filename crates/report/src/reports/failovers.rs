@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use model::Direction;
+
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
-use crate::{Data, ReportError};
+use crate::batch::Batch;
+use crate::{Data, Filter, ReportError};
 
 /// The report.
 pub(super) const REPORT: Report = Report {
@@ -56,8 +59,15 @@ const MOVED: &[Column] = &[
     Column::new("share_error", Unit::Ratio),
 ];
 
-/// A port that is this full drops.
-const FULL: f64 = 0.95;
+/// Columns that events can be chosen by: of their last revision, and by any connection that they are of.
+const FILTERS: [&str; 5] = ["connection", "kind", "location", "direction", "status"];
+
+/// An event as it is told.
+struct Told {
+    id: String,
+    sentence: Option<String>,
+    cells: Vec<Cell>,
+}
 
 /// What a link took of an event.
 struct Moved {
@@ -69,86 +79,109 @@ struct Moved {
 }
 
 /// Answers `failovers`.
-pub(super) fn answer(data: &mut Data, _: &Options) -> Result<Answer, ReportError> {
-    data.register(&["failovers"])?;
-    let moved = moved(data)?;
-    let mut answer = Answer::new("failovers", data.range());
-    let mut section = Section::new("Failovers", COLUMNS);
-    let rows =
-        data.fold(include_str!("../sql/failovers.sql"), Vec::new, |rows: &mut Vec<(Option<String>, Vec<Cell>)>, batch| {
-            let text = |name: &str| batch.texts(name);
-            let float = |name: &str| batch.floats(name);
-            let (ids, kinds, connections, status) = (text("event_id")?, text("kind")?, text("connections")?, text("status")?);
-            let (directions, evidence, location) = (text("direction")?, text("evidence")?, text("location")?);
-            let (summaries, exchanges) = (text("planned_summary")?, text("exchange")?);
-            let (started, ended, detected) = (batch.times("started_at")?, batch.times("ended_at")?, batch.times("detected_at")?);
-            let (versions, seconds, flaps) =
-                (batch.integers("ip_version")?, batch.integers("moved_seconds")?, batch.integers("flaps")?);
-            let (p50_before, p50_after) = (batch.integers("p50_before_us")?, batch.integers("p50_after_us")?);
-            let planned = batch.integers("planned")?;
-            let (before, fallen, peak) = (float("before_bps")?, float("fallen_share")?, float("survivor_peak_utilisation")?);
-            let (unaccounted, error) = (float("unaccounted_share")?, float("unaccounted_error")?);
-            let (local, transit, returned) = (float("stayed_local_share")?, float("to_transit_share")?, float("returned_share")?);
-            let (capacity, capacity_after) = (float("capacity_before_bps")?, float("capacity_after_bps")?);
-            for row in 0..batch.rows() {
-                let id = ids.known(row).to_owned();
-                let name = exchanges.get(row).unwrap_or_else(|| connections.known(row)).to_owned();
-                let sentence = sentence(kinds.known(row), &name, directions.get(row), ended.get(row), peak.get(row));
-                rows.push((
-                    sentence,
-                    vec![
-                        Cell::time(started.get(row)),
-                        Cell::time(ended.get(row)),
-                        kinds.known(row).into(),
-                        name.into(),
-                        directions.get(row).into(),
-                        versions.get(row).into(),
-                        Cell::mbps(before.get(row)),
-                        fallen.get(row).into(),
-                        summary(moved.get(&id)).into(),
-                        unaccounted.get(row).into(),
-                        error.get(row).into(),
-                        local.get(row).into(),
-                        transit.get(row).into(),
-                        peak.get(row).into(),
-                        seconds.get(row).into(),
-                        returned.get(row).into(),
-                        flaps.get(row).into(),
-                        planned.get(row).map(|planned| planned != 0).into(),
-                        summaries.get(row).into(),
-                        status.get(row).into(),
-                        location.get(row).into(),
-                        Cell::time(detected.get(row)),
-                        p50_before.get(row).into(),
-                        p50_after.get(row).into(),
-                        Cell::mbps(capacity.get(row)),
-                        Cell::mbps(capacity_after.get(row)),
-                        id.into(),
-                        evidence.get(row).into(),
-                    ],
-                ));
-            }
-            Ok(())
-        })?;
-    answer.verdict = rows.iter().filter_map(|(sentence, _)| sentence.clone()).collect();
-    if rows.is_empty() {
-        answer.verdict.push("no failover in this range".to_owned());
+pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
+    if let Some(filter) = options.filters.iter().find(|filter| !FILTERS.contains(&&*filter.column)) {
+        let (column, known) = (&filter.column, FILTERS.join(", "));
+        return Err(ReportError::Usage(format!("--where {column}: this report can be limited by {known} alone")));
     }
-    section.rows = rows.into_iter().map(|(_, cells)| cells).collect();
+    data.register(&["failovers"])?;
+    let mut moved = moved(data)?;
+    let from_us = data.range().from_us;
+    let rows = data.fold(include_str!("../sql/failovers.sql"), Vec::new, |rows: &mut Vec<Told>, batch| {
+        rows.extend(asked_for(batch, from_us, options, &moved)?);
+        Ok(())
+    })?;
+    let mut answer = Answer::new("failovers", data.range());
+    let sentences: Vec<String> = rows.iter().filter_map(|told| told.sentence.clone()).collect();
+    answer.is_alarming = !sentences.is_empty();
+    answer.verdict = super::first_of(sentences, "failovers");
+    if !answer.is_alarming {
+        answer.verdict.push(match rows.len() {
+            0 => "No failover in this range.".to_owned(),
+            count => format!("{}: all over, and what took over was never full.", super::counted(count, "failover")),
+        });
+    }
+    moved.retain(|id, _| rows.iter().any(|told| told.id == *id));
+    let mut section = Section::new("Failovers", COLUMNS);
+    section.rows = rows.into_iter().map(|told| told.cells).collect();
     answer.sections.push(section);
     answer.sections.push(shares(&moved));
     Ok(answer)
 }
 
-/// What must be known of an event: that it goes on, or that others filled up by it.
+/// The events of a batch that were not over before the range, and that fit the filters.
+fn asked_for(
+    batch: &Batch<'_>,
+    from_us: i64,
+    options: &Options,
+    moved: &BTreeMap<String, Vec<Moved>>,
+) -> Result<Vec<Told>, ReportError> {
+    let (kinds, connections, directions) = (batch.texts("kind")?, batch.texts("connections")?, batch.texts("direction")?);
+    let (locations, status, ended) = (batch.texts("location")?, batch.texts("status")?, batch.times("ended_at")?);
+    let fits = |row: usize, filter: &Filter| match &*filter.column {
+        "connection" => connections.known(row).split(", ").any(|name| name == filter.value),
+        "kind" => kinds.known(row) == filter.value,
+        "location" => locations.get(row).unwrap_or_default() == filter.value,
+        "status" => status.get(row).unwrap_or_default() == filter.value,
+        _ => directions.get(row).unwrap_or_default() == filter.value,
+    };
+    let is_in_range = |row: usize| ended.get(row).is_none_or(|ended_us| ended_us >= from_us);
+    let is_asked_for = |row: &usize| is_in_range(*row) && options.filters.iter().all(|filter| fits(*row, filter));
+    let full = options.settings.full_percent as f64 / 100.0;
+    (0..batch.rows()).filter(is_asked_for).map(|row| told(batch, row, full, moved)).collect()
+}
+
+fn told(batch: &Batch<'_>, row: usize, full: f64, moved: &BTreeMap<String, Vec<Moved>>) -> Result<Told, ReportError> {
+    let text = |name: &str| Ok::<_, ReportError>(batch.texts(name)?.get(row).map(str::to_owned));
+    let float = |name: &str| Ok::<_, ReportError>(batch.floats(name)?.get(row));
+    let whole = |name: &str| Ok::<_, ReportError>(batch.integers(name)?.get(row));
+    let time = |name: &str| Ok::<_, ReportError>(batch.times(name)?.get(row));
+    let id = batch.texts("event_id")?.known(row).to_owned();
+    let kind = batch.texts("kind")?.known(row).to_owned();
+    let name = text("exchange")?.or(text("connections")?).unwrap_or_default();
+    let (direction, ended, peak) = (text("direction")?, time("ended_at")?, float("survivor_peak_utilisation")?);
+    let sentence = sentence(&kind, &name, direction.as_deref(), ended, peak.filter(|peak| *peak >= full));
+    let cells = vec![
+        Cell::time(time("started_at")?),
+        Cell::time(ended),
+        kind.into(),
+        name.into(),
+        direction.into(),
+        whole("ip_version")?.into(),
+        Cell::mbps(float("before_bps")?),
+        float("fallen_share")?.into(),
+        summary(moved.get(&id)).into(),
+        float("unaccounted_share")?.into(),
+        float("unaccounted_error")?.into(),
+        float("stayed_local_share")?.into(),
+        float("to_transit_share")?.into(),
+        peak.into(),
+        whole("moved_seconds")?.into(),
+        float("returned_share")?.into(),
+        whole("flaps")?.into(),
+        whole("planned")?.map(|planned| planned != 0).into(),
+        text("planned_summary")?.into(),
+        text("status")?.into(),
+        text("location")?.into(),
+        Cell::time(time("detected_at")?),
+        whole("p50_before_us")?.into(),
+        whole("p50_after_us")?.into(),
+        Cell::mbps(float("capacity_before_bps")?),
+        Cell::mbps(float("capacity_after_bps")?),
+        id.as_str().into(),
+        text("evidence")?.into(),
+    ];
+    Ok(Told { id, sentence, cells })
+}
+
+/// What must be known of an event: that it goes on, or that others filled up by it, up to `peak`.
 fn sentence(kind: &str, name: &str, direction: Option<&str>, ended: Option<i64>, peak: Option<f64>) -> Option<String> {
-    let what = direction.map_or_else(|| name.to_owned(), |direction| format!("{name} {}", direction.replace('_', " ")));
-    let is_full = peak.is_some_and(|peak| peak >= FULL);
-    match (ended, is_full) {
-        (None, _) => Some(format!("{what}: {} and not back", kind.replace('_', " "))),
-        (Some(_), true) => {
-            Some(format!("{what}: {}; a link that took over reached {:.0} %", kind.replace('_', " "), peak? * 100.0))
-        }
+    let what =
+        direction.and_then(Direction::named).map_or_else(|| name.to_owned(), |direction| format!("{name} {}", direction.words()));
+    let kind = kind.replace('_', " ");
+    match (ended, peak) {
+        (None, _) => Some(format!("{what}: {kind} and not back.")),
+        (Some(_), Some(peak)) => Some(format!("{what}: {kind}; a link that took over reached {:.0} %.", peak * 100.0)),
         _ => None,
     }
 }

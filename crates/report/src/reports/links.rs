@@ -70,6 +70,20 @@ impl Links {
         Ok(Links { edge, loads, ports, selection })
     }
 
+    /// As [`Links::read`], of a report whose rows are of both directions.
+    ///
+    /// # Errors
+    ///
+    /// Also if one direction is asked for.
+    pub(super) fn of_both_directions(data: &mut Data, options: &Options) -> Result<Links, ReportError> {
+        if options.filters.iter().any(|filter| filter.column == "direction") {
+            let what =
+                "--where direction: this report tells both directions together; links, traffic, customers and transit take it";
+            return Err(ReportError::Usage(what.to_owned()));
+        }
+        Links::read(data, options)
+    }
+
     /// Whether a link is among those that were asked for.
     pub(super) fn is_told(&self, name: &str) -> bool {
         self.selection.has(&self.edge, name)

@@ -77,7 +77,7 @@ struct Trust {
 
 /// Answers `overview`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data, options)?;
+    let links = Links::of_both_directions(data, options)?;
     let mut healths: BTreeMap<String, Vec<Health>> = BTreeMap::new();
     for health in exporters::read(data)? {
         healths.entry(health.exporter.clone()).or_default().push(health);
@@ -99,7 +99,9 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     if options.is_page {
         answer.facts = facts(&lines, &links);
         answer.charts = charts(&lines, &links, options);
-        (answer.sections, answer.notes) = for_a_page(data, options, &lines)?;
+        let (sections, notes) = for_a_page(data, options, &lines)?;
+        answer.sections = sections;
+        answer.notes.extend(notes);
     } else {
         let columns: Vec<Column> = COLUMNS.into_iter().chain(TRUST).collect();
         let row = |line: &Line<'_>| {
@@ -141,7 +143,7 @@ fn charts(lines: &[Line<'_>], links: &Links, options: &Options) -> Vec<Chart> {
     let one = |line: &Line<'_>| {
         let of = |direction: Direction| {
             let values = links.loads.get(&line.row.connection, direction).map(|load| load.utilisation.clone());
-            (direction.name().replace("_m", " M"), values.unwrap_or_default())
+            (direction.words().to_owned(), values.unwrap_or_default())
         };
         let text = |cell: Cell, unit: Unit| cell.text(unit, &options.zone);
         let capacity = text(Cell::mbps(line.capacity_bps), Unit::Mbps).map(|mbps| format!("{mbps} Mbit/s"));

@@ -90,7 +90,7 @@ impl Finding {
 
 /// Answers `policy`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let links = Links::read(data, options)?;
+    let links = Links::of_both_directions(data, options)?;
     let versions = versions(data)?;
     let peerings = links.peerings();
     let mut findings = Vec::new();
@@ -101,7 +101,8 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
         findings.extend(exchange_port(&links, row));
     }
     findings.extend(of_peerings(&links, &peerings, &options.settings));
-    findings.extend(failover(&links, &links.networks(data, options)?, options));
+    let networks = links.networks(data, options)?;
+    findings.extend(failover(&links, &networks, options));
     if !options.others.is_empty() {
         findings.extend(routes::check(&options.others, &peerings)?);
     }
@@ -115,6 +116,7 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
     } else if answer.verdict.is_empty() {
         answer.verdict.push("No rule that can be checked is broken.".to_owned());
     }
+    answer.notes.extend(networks.notes);
     let mut section = Section::new("Microsoft's rules for peers", COLUMNS);
     findings.sort_by_key(|finding| finding.verdict);
     section.rows = findings.into_iter().map(Finding::cells).collect();

@@ -103,7 +103,7 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
         [by] if by == "survivor" => true,
         _ => return Err(ReportError::Usage("resilience knows --by survivor alone".to_owned())),
     };
-    let links = Links::read(data, options)?;
+    let links = Links::of_both_directions(data, options)?;
     let networks = links.networks(data, options)?;
     let mut failures = if options.down.is_empty() { networks.failures() } else { vec![networks.failure_of(&options.down)?] };
     // Everything is judged on all connections; told is what takes along one that was asked for.

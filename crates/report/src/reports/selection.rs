@@ -33,7 +33,7 @@ impl Selection {
             let names = edge.iter().map(|row| &row.connection).chain(loads.by_way.keys().map(|(name, _)| name));
             let known: BTreeSet<String> = names.filter_map(|name| value(edge, name, &filter.column)).collect();
             let is_known = match &*filter.column {
-                "direction" => Direction::ALL.iter().any(|direction| direction.name() == filter.value),
+                "direction" => Direction::named(&filter.value).is_some(),
                 _ => filter.value.is_empty() || known.contains(&filter.value),
             };
             if !is_known {

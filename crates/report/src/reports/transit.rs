@@ -3,14 +3,15 @@
 use jiff::tz::TimeZone;
 use measure::judge::{BillRule, Charged, bill};
 use model::tables::ConnectionRow;
+use model::time::DAY_US;
 use model::{Direction, Name};
 
 use super::links::Links;
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
-use crate::loads::{Load, direction_of};
-use crate::range::{DAY_US, STEP_US};
+use crate::loads::Load;
+use crate::range::STEP_US;
 use crate::{Data, ReportError};
 
 /// The report.
@@ -251,7 +252,8 @@ type Ranked = (Option<Direction>, f64, Vec<Cell>);
 
 /// Rows of the directions that were asked for, the largest first. To Microsoft comes first: nobody can forge that.
 fn ranked(mut rows: Vec<Ranked>, options: &Options) -> Vec<Vec<Cell>> {
-    let limit = options.filters.iter().find(|filter| filter.column == "direction").and_then(|filter| direction_of(&filter.value));
+    let limit =
+        options.filters.iter().find(|filter| filter.column == "direction").and_then(|filter| Direction::named(&filter.value));
     rows.retain(|(direction, ..)| limit.is_none() || *direction == limit);
     let is_from = |direction: &Option<Direction>| *direction != Some(Direction::ToMicrosoft);
     rows.sort_by(|(a, a_bytes, _), (b, b_bytes, _)| is_from(a).cmp(&is_from(b)).then(b_bytes.total_cmp(a_bytes)));
@@ -283,7 +285,7 @@ fn contents(data: &mut Data, names: &[Name], options: &Options) -> Result<Sectio
                 Cell::mbps(variances.get(row).map(|variance| variance.sqrt() * 8.0 / seconds)),
                 known.into(),
             ];
-            rows.push((directions.get(row).and_then(direction_of), known.unwrap_or(0.0), cells));
+            rows.push((directions.get(row).and_then(Direction::named), known.unwrap_or(0.0), cells));
         }
         Ok(())
     })?;
@@ -309,7 +311,7 @@ fn customers(data: &mut Data, names: &[Name], options: &Options) -> Result<Secti
                 Cell::mbps(known.map(|bytes| bytes * 8.0 / seconds)),
                 known.into(),
             ];
-            rows.push((directions.get(row).and_then(direction_of), known.unwrap_or(0.0), cells));
+            rows.push((directions.get(row).and_then(Direction::named), known.unwrap_or(0.0), cells));
         }
         Ok(())
     })?;

@@ -47,7 +47,7 @@ fn matrix(judged: &[Judged], direction: Direction, networks: &Networks, data: &D
     let left_out = (!rest.is_empty() || hidden > 0)
         .then(|| format!("{} failures and {hidden} survivors more: --by survivor --format csv has all.", rest.len()));
     Matrix {
-        title: format!("Load of each survivor's port {}, at its worst moment", direction.name().replace('_', " ")),
+        title: format!("Load of each survivor's port {}, at its worst moment", direction.words()),
         legend: Origin::ALL.iter().map(|origin| (letter(*origin).to_owned(), meaning(*origin).to_owned())).collect(),
         rows: rows.iter().map(row).collect(),
         columns: columns.iter().map(|place| name(*place)).collect(),
