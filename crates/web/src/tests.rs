@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use measure::judge::Fall;
 use measure::{BinLoad, LinkSeries, PortSeries, Series};
 use model::time::{BIN_US, SECOND_US};
 use model::{Direction, Link, Name, Port, Role};
@@ -241,6 +242,27 @@ fn what_if_answers_for_several_at_once() {
     assert_eq!(get(address, "/api/v1/what-if?down=nobody").0, 404);
     assert_eq!(document(address, "/api/v1/what-if?down=a&down=b&down=c")["directions"][0]["holds"], Value::Null);
     assert_eq!(document(address, "/api/v1/what-if")["down"], Value::Array(vec![]));
+}
+
+#[test]
+fn what_a_failure_did_before_it_is_taken_to_do_again() {
+    let fall = |direction| Fall {
+        connections: vec!["a".into()],
+        direction,
+        started_us: START_US - 86_400 * SECOND_US,
+        ended_us: Some(START_US - 86_000 * SECOND_US),
+        shares: vec![("b".into(), 1.0, 0.01)],
+    };
+    let links: [(&str, Load<'_>); 3] = [("a", &|_| Some(4.0)), ("b", &|_| Some(3.0)), ("c", &|_| Some(3.0))];
+    let check = |falls: &[Fall], expected: (&str, f64)| {
+        let mut recent = Recent::default();
+        recent.take(series(&links), START_US + BINS as i64 * BIN_US);
+        let picture = Painter::default().paint(&recent, &[], falls);
+        let failure = picture.connections.iter().find(|one| &*one.name == "a").unwrap().failure.clone().unwrap();
+        assert_eq!((&*failure.survivor, (failure.utilisation * 100.0).round()), expected);
+    };
+    check(&[], ("b", 50.0));
+    check(&Direction::ALL.map(fall), ("b", 70.0));
 }
 
 #[test]
