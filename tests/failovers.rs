@@ -148,6 +148,34 @@ fn a_failover_is_one_alert_from_its_beginning_to_its_end() {
 }
 
 #[test]
+fn what_was_planned_is_marked_and_what_was_not_is_not() {
+    // 2026-03-02 10:20:05 UTC, told as people tell it: from a quarter past on, in an iCalendar and by an interval.
+    let calendar = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:20260302T101500Z\r\nDTEND:20260302T103000Z\r\n\
+        SUMMARY:Optics of fra-1 exchanged\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    let interval = |connection: &str, from: &str, to: &str| {
+        format!(
+            "[[planned]]\nfrom = \"2026-03-02T{from}:00Z\"\nto = \"2026-03-02T{to}:00Z\"\nconnections = [\"{connection}\"]\nsummary = \"works\"\n"
+        )
+    };
+    let replayed = one();
+    std::fs::write(replayed.path("works.ics"), calendar).unwrap();
+    let plain = std::fs::read_to_string(replayed.path("peerscope.toml")).unwrap();
+    for (planned, expected) in [
+        ("[[planned]]\ncalendar = \"works.ics\"\n".to_owned(), Some("Optics of fra-1 exchanged")),
+        (interval("fra-1", "10:15", "10:30"), Some("works")),
+        (interval("fra-2", "10:15", "10:30"), None),
+        (interval("fra-1", "11:15", "11:30"), None),
+    ] {
+        std::fs::write(replayed.path("peerscope.toml"), format!("{plain}\n{planned}")).unwrap();
+        succeed(replayed.replay().arg("--replace"));
+        let events = events(&replayed);
+        let told: Vec<Option<&str>> = events.iter().map(|event| event.planned_summary.as_deref()).collect();
+        assert_eq!(told, [expected; 2], "{planned}");
+        assert!(events.iter().all(|event| event.planned == expected.is_some()), "{planned}");
+    }
+}
+
+#[test]
 fn a_replay_once_more_gives_the_same_events() {
     let replayed = one();
     let first = rows::<FailoverRow>(&replayed.data());
