@@ -154,7 +154,9 @@ impl PacketLatency {
         self.cells.see(at_us, link, Method::Handshake, if is_syn { sight.and(Sight::SYN) } else { sight });
         let is_stamped = segment.timestamps.is_some();
         self.cells.see(at_us, link, Method::Timestamps, if is_stamped { sight.and(Sight::STAMPED) } else { sight });
-        let key = key(packet, segment);
+        let [source, destination] = packet.addresses;
+        let (from, to) = ((source, segment.source_port), (destination, segment.destination_port));
+        let key = ConnectionKey::of(from, to, packet.sender, 0);
         let arrived = Arrived { at_us, link, sender, region: super::region(names, packet.tag) };
         if let Some(connection) = self.connections.get(&key, at_us) {
             connection.take(segment, &arrived, &mut self.cells, &mut self.counts);
@@ -162,22 +164,6 @@ impl PacketLatency {
             let connection = self.connections.insert(key, at_us);
             connection.take(segment, &arrived, &mut self.cells, &mut self.counts);
         }
-    }
-}
-
-fn key(packet: &Mirrored<'_>, segment: &Segment) -> ConnectionKey {
-    let [source, destination] = packet.addresses;
-    let (source, destination) = ((source, segment.source_port), (destination, segment.destination_port));
-    let (customer, microsoft) = match packet.sender {
-        End::Customer => (source, destination),
-        End::Microsoft => (destination, source),
-    };
-    ConnectionKey {
-        customer: customer.0,
-        microsoft: microsoft.0,
-        customer_port: customer.1,
-        microsoft_port: microsoft.1,
-        exporter: 0,
     }
 }
 

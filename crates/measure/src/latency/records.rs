@@ -125,7 +125,8 @@ impl RecordLatency {
             Clock::Refused | Clock::Coarse => Absence::CoarseClock,
         };
         let sender = sender(placement);
-        let key = key(record, sender);
+        let (source, destination) = ((record.source, record.source_port), (record.destination, record.destination_port));
+        let key = ConnectionKey::of(source, destination, sender, record.exporter.0);
         let first = match self.firsts.get(&key, record.end_us) {
             Some(first) if first.sender == Some(sender.other()) => *first,
             _ => {
@@ -242,20 +243,5 @@ fn microsoft(attribution: &Attribution, sender: End) -> model::TagId {
     match sender {
         End::Customer => attribution.destination.tag,
         End::Microsoft => attribution.source.tag,
-    }
-}
-
-fn key(record: &Record, sender: End) -> ConnectionKey {
-    let (source, destination) = ((record.source, record.source_port), (record.destination, record.destination_port));
-    let (customer, microsoft) = match sender {
-        End::Customer => (source, destination),
-        End::Microsoft => (destination, source),
-    };
-    ConnectionKey {
-        customer: customer.0,
-        microsoft: microsoft.0,
-        customer_port: customer.1,
-        microsoft_port: microsoft.1,
-        exporter: record.exporter.0,
     }
 }

@@ -1,6 +1,7 @@
 //! Connections under way, in a table of fixed size.
 
 use model::Address;
+use model::latency::End;
 
 /// Entries that a connection may take; the one longest unused makes room.
 const WAYS: usize = 8;
@@ -16,6 +17,21 @@ pub(crate) struct ConnectionKey {
 }
 
 impl ConnectionKey {
+    /// The connection of a packet or record from one address and port to another, by whose the first is.
+    pub(crate) fn of(from: (Address, u16), to: (Address, u16), sender: End, exporter: u32) -> ConnectionKey {
+        let (customer, microsoft) = match sender {
+            End::Customer => (from, to),
+            End::Microsoft => (to, from),
+        };
+        ConnectionKey {
+            customer: customer.0,
+            microsoft: microsoft.0,
+            customer_port: customer.1,
+            microsoft_port: microsoft.1,
+            exporter,
+        }
+    }
+
     /// The same at every run: which connections share a place must not depend on chance.
     fn hash(&self) -> u64 {
         let ports = u64::from(self.customer_port) << 48 | u64::from(self.microsoft_port) << 32 | u64::from(self.exporter);

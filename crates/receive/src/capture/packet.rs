@@ -52,35 +52,54 @@ pub(crate) struct Fragment {
     pub(crate) is_cut_off: bool,
 }
 
+/// Where what a link layer carries begins.
+enum Carried {
+    /// Behind an Ethernet header.
+    Ethernet,
+    /// As the ethertype at one place says, at another.
+    Cooked { ethertype: usize, at: usize },
+    /// IP, of whichever version its first byte says.
+    Ip(usize),
+}
+
+impl Carried {
+    /// Of a link type by the numbers of tcpdump.org; `None` where it is not known.
+    fn by(link_type: i32) -> Option<Carried> {
+        match link_type {
+            0 | 108 => Some(Carried::Ip(4)),
+            1 => Some(Carried::Ethernet),
+            12 | 14 | 101 | 228 | 229 => Some(Carried::Ip(0)),
+            113 => Some(Carried::Cooked { ethertype: 14, at: 16 }),
+            276 => Some(Carried::Cooked { ethertype: 0, at: 20 }),
+            _ => None,
+        }
+    }
+}
+
 /// Finds the UDP datagram in a packet of the given link type (the numbers of tcpdump.org).
 pub(crate) fn parse(link_type: i32, packet: &[u8]) -> Parsed {
-    let network = match link_type {
-        0 | 108 => Some(4),
-        1 => return ethertype_at(packet, 12, 0),
-        12 | 14 | 101 | 228 | 229 => Some(0),
-        113 => return ethertype_at(packet, 14, 0),
-        276 => {
-            let Some(ethertype) = half(packet, 0) else { return Parsed::Other };
-            return network_of(packet, ethertype, 20, 0);
+    match Carried::by(link_type) {
+        Some(Carried::Ethernet) => ethertype_at(packet, 12, 0),
+        Some(Carried::Cooked { ethertype, at }) => {
+            half(packet, ethertype).map_or(Parsed::Other, |ethertype| network_of(packet, ethertype, at, 0))
         }
-        _ => None,
-    };
-    match network {
-        Some(at) => by_version(packet, at),
+        Some(Carried::Ip(at)) => by_version(packet, at),
         None => Parsed::UnknownLinkType,
     }
 }
 
 /// Where a packet of a link type begins: whether with an Ethernet header or with IP, and at which byte.
-pub(crate) fn frame_start(link_type: i32) -> Option<(bool, usize)> {
-    match link_type {
-        1 => Some((true, 0)),
-        0 | 108 => Some((false, 4)),
-        12 | 14 | 101 | 228 | 229 => Some((false, 0)),
-        113 => Some((false, 16)),
-        276 => Some((false, 20)),
-        _ => None,
-    }
+pub(crate) fn frame_start(link_type: i32, packet: &[u8]) -> Option<(bool, usize)> {
+    Some(match Carried::by(link_type)? {
+        Carried::Ethernet => (true, 0),
+        Carried::Ip(at) => (false, at),
+        Carried::Cooked { ethertype, at } => {
+            let is_tag = |at: &usize| half(packet, *at).is_some_and(is_tag);
+            // The type of what a tag stands before is in the tag's own last bytes.
+            let tags = std::iter::once(ethertype).chain((0..TAGS_MOST).map(|tag| at + 4 * tag + 2)).take_while(is_tag).count();
+            (false, at + 4 * tags)
+        }
+    })
 }
 
 /// Parses a UDP datagram whose IP payload has been joined from fragments.
@@ -95,11 +114,16 @@ fn half(packet: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(packet.get(at..at + 2)?.try_into().ok()?))
 }
 
-/// The ethertype at `at`, VLAN tags (802.1Q, 802.1ad, 0x9100) skipped, and what follows it.
+/// Whether an ethertype is that of a VLAN tag: 802.1Q, 802.1ad, 0x9100.
+fn is_tag(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8100 | 0x88a8 | 0x9100)
+}
+
+/// The ethertype at `at`, VLAN tags skipped, and what follows it.
 fn ethertype_at(packet: &[u8], mut at: usize, depth: usize) -> Parsed {
     for _ in 0..=TAGS_MOST {
         let Some(ethertype) = half(packet, at) else { return Parsed::Other };
-        if !matches!(ethertype, 0x8100 | 0x88a8 | 0x9100) {
+        if !is_tag(ethertype) {
             return network_of(packet, ethertype, at + 2, depth);
         }
         at += 4;
@@ -111,7 +135,7 @@ fn network_of(packet: &[u8], ethertype: u16, at: usize, depth: usize) -> Parsed 
     match ethertype {
         ETHERTYPE_IPV4 => ipv4(packet, at, depth),
         ETHERTYPE_IPV6 => ipv6(packet, at, depth),
-        0x8100 | 0x88a8 | 0x9100 => ethertype_at(packet, at + 2, depth),
+        tag if is_tag(tag) => ethertype_at(packet, at + 2, depth),
         _ => Parsed::Other,
     }
 }

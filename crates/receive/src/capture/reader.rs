@@ -229,7 +229,7 @@ impl CaptureReader {
     /// As [`CaptureReader::next`].
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
         while let Some((at_us, link_type)) = self.next_packet()? {
-            if let Some((is_ethernet, start)) = packet::frame_start(link_type) {
+            if let Some((is_ethernet, start)) = packet::frame_start(link_type, &self.packet) {
                 let bytes = self.packet.get(start..).unwrap_or(&[]);
                 return Ok(Some(Frame { at_us, is_ethernet, vlan: 0, bytes }));
             }

@@ -77,6 +77,8 @@ fn link_layers() {
     let tagged = [&[0; 12][..], &[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0]].concat();
     let cooked = [&[0; 14][..], &[8, 0]].concat();
     let cooked_2 = [&[8, 0][..], &[0; 18]].concat();
+    let tagged_cooked = [&[0; 14][..], &[0x81, 0, 0, 5, 8, 0]].concat();
+    let tagged_cooked_2 = [&[0x88, 0xa8][..], &[0; 18], &[0, 5, 0x81, 0, 0, 6, 8, 0]].concat();
     for (link_type, prefix) in [
         (0, &[2, 0, 0, 0][..]),
         (1, &ethernet),
@@ -85,14 +87,22 @@ fn link_layers() {
         (101, &[]),
         (108, &[0, 0, 0, 2]),
         (113, &cooked),
+        (113, &tagged_cooked),
         (228, &[]),
         (276, &cooked_2),
+        (276, &tagged_cooked_2),
     ] {
         // A short Ethernet frame is padded; the padding is not the datagram's.
         let mut packet = with_prefix(prefix);
         packet.extend([0; 11]);
         let (datagrams, _) = read(&one_packet(link_type, 0xa1b2_c3d4, false, 7, &packet));
         assert_eq!(datagrams, [(3_000_007, "192.0.2.1:5".parse().unwrap(), b"payload".to_vec())], "link type {link_type}");
+        // As a whole it begins with its Ethernet header, or else with IP.
+        let file = one_packet(link_type, 0xa1b2_c3d4, false, 7, &packet);
+        let mut reader = CaptureReader::new(Cursor::new(file)).unwrap();
+        let frame = reader.next_frame().unwrap().unwrap();
+        let start = if link_type == 1 { 0 } else { prefix.len() };
+        assert_eq!((frame.is_ethernet, frame.bytes), (link_type == 1, &packet[start..]), "link type {link_type}");
     }
     assert_eq!(read(&one_packet(147, 0xa1b2_c3d4, false, 7, &ip_packet())).1.unknown_link_type, 1);
 }
