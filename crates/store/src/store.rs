@@ -244,17 +244,21 @@ impl Store {
         Ok(bytes.len())
     }
 
-    /// Names are worth a dictionary; numbers that hardly repeat are smaller and faster as differences.
+    /// Names are worth a dictionary; whole numbers, which hardly repeat, are smaller and faster as differences, fractions
+    /// byte by byte.
     fn properties<R: Row>(&self) -> WriterProperties {
         let level = ZstdLevel::try_new(self.settings.zstd_level).unwrap_or_default();
         let mut builder = WriterProperties::builder()
             .set_created_by(format!("peerscope {}", env!("CARGO_PKG_VERSION")))
             .set_compression(Compression::ZSTD(level));
-        for column in R::COLUMNS.iter().filter(|column| matches!(column.kind, Kind::Integer | Kind::Timestamp)) {
+        for column in R::COLUMNS {
+            let encoding = match column.kind {
+                Kind::Integer | Kind::Timestamp => Encoding::DELTA_BINARY_PACKED,
+                Kind::Float => Encoding::BYTE_STREAM_SPLIT,
+                _ => continue,
+            };
             let path = ColumnPath::from(column.name);
-            builder = builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            builder = builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding);
         }
         builder.build()
     }
