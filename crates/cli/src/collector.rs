@@ -187,6 +187,11 @@ impl Collector {
         self.page = Some(page);
     }
 
+    /// Measures mirrored packets that are simulated: they come as datagrams, each with its time before it.
+    pub(crate) fn measure_simulated(&mut self, configured: &Configured, interfaces: Vec<String>, socket: std::net::UdpSocket) {
+        self.mirrors = Some(Mirrors::simulated(configured, interfaces, socket));
+    }
+
     /// When an earlier run ended without a word; what it had written down is taken in.
     pub(crate) fn killed_us(&self) -> Option<i64> {
         self.killed_us
@@ -271,7 +276,7 @@ impl Collector {
     fn own(&mut self, inbox: &Inbox<Report>, workers: usize) -> Vec<Totals> {
         let mut totals = vec![Totals::default(); workers];
         let mut seen: Vec<Seen> = vec![Seen::default(); workers];
-        let every = self.clock.on_the_wall(SECOND_US);
+        let every = self.clock.every(SECOND_US);
         let (mut advanced, mut reloads) = (Instant::now(), 0);
         loop {
             match inbox.recv_timeout(every.saturating_sub(advanced.elapsed())) {
@@ -342,7 +347,7 @@ impl Running {
     /// A worker's life: batches of datagrams in, reports out, at the end a drained socket.
     fn receive_until(mut self, stop: &AtomicBool) {
         let clock = self.clock;
-        let (every, idle) = (clock.on_the_wall(REPORT_EVERY_US), clock.on_the_wall(IDLE_REPORT_US));
+        let (every, idle) = (clock.every(REPORT_EVERY_US), clock.every(IDLE_REPORT_US));
         let (pause, mut last_came) = (self.inputs.pause(), Instant::now());
         let (mut reported, mut told_seen, mut has_news) = (Instant::now(), Instant::now(), false);
         loop {
@@ -431,7 +436,7 @@ impl Source {
 
 /// The life of a source: as a worker's, of which it is one to the owner.
 fn read_source(mut source: Source, index: usize, clock: Clock, outbox: &Outbox<Report>, reload: &Reload, stop: &AtomicBool) {
-    let every = source.every();
+    let every = clock.every(source.every().as_micros() as i64);
     let (mut due, mut reloads) = (Instant::now(), 0);
     loop {
         let is_stopping = stop.load(Ordering::Relaxed);
@@ -447,6 +452,6 @@ fn read_source(mut source: Source, index: usize, clock: Clock, outbox: &Outbox<R
                 return;
             }
         }
-        thread::sleep(WAIT);
+        thread::sleep(WAIT.min(every));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Connection, ConnectionKind, FlowsCarry, MeteredSide, Port, Router, Scenario, Transit, WireProtocol};
+use super::{Connection, ConnectionKind, FlowsCarry, MeteredSide, MirrorPort, Port, Router, Scenario, Transit, WireProtocol};
 
 #[derive(Serialize)]
 struct Configuration {
@@ -12,6 +12,14 @@ struct Configuration {
     connection: Vec<ConnectionPart>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     transit: Vec<TransitPart>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tap: Vec<TapPart>,
+}
+
+#[derive(Serialize)]
+struct TapPart {
+    connection: String,
+    interface: String,
 }
 
 #[derive(Serialize)]
@@ -68,7 +76,7 @@ struct TransitPart {
 }
 
 impl Scenario {
-    /// The sections `exporter`, `port`, `connection` and `transit` of the collector's configuration, TOML.
+    /// The sections `exporter`, `port`, `connection`, `transit` and `tap` of the collector's configuration, TOML.
     ///
     /// It says what an operator knows: ports of links, Microsoft's addresses, MAC addresses only where the
     /// scenario gives them. Sampling is left to the telemetry.
@@ -78,6 +86,7 @@ impl Scenario {
             port: self.ports.iter().filter(|port| self.carries_links(&port.name)).map(|port| self.port_part(port)).collect(),
             connection: self.connections.iter().map(|connection| self.connection_part(connection)).collect(),
             transit: self.transits.iter().map(|transit| self.transit_part(transit)).collect(),
+            tap: self.mirrors.iter().map(tap_part).collect(),
         };
         // Plain strings, numbers and lists: there is nothing that TOML cannot say.
         toml::to_string(&configuration).unwrap_or_default()
@@ -170,6 +179,10 @@ impl Scenario {
         let is_own = vlans.len() > 1 && vlans.iter().filter(|other| **other == vlan).count() == 1;
         Some(vlan).filter(|vlan| *vlan != 0 && is_own)
     }
+}
+
+fn tap_part(mirror: &MirrorPort) -> TapPart {
+    TapPart { connection: mirror.connection.clone(), interface: mirror.interface.clone() }
 }
 
 /// The indexes by which flow records name a port.
