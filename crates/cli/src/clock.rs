@@ -1,12 +1,16 @@
 //! The one place that asks for the time.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use model::time::SECOND_US;
 
 /// A time lapse does not run further than this ahead of what has been simulated.
-const AHEAD_US: i64 = 20 * SECOND_US;
+const AHEAD_US: i64 = 2 * SECOND_US;
+/// Waits that are remembered: those of the last moments.
+const WAITS_MOST: usize = 256;
 
 /// The wall clock, or for the demo one that runs faster.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,8 @@ struct Lapse {
     waited_us: AtomicI64,
     /// It does not pass this before the simulation does.
     latest_us: AtomicI64,
+    /// The last waits: when on the wall they were over, and how long they were on its own time.
+    waits: RwLock<VecDeque<(i64, i64)>>,
 }
 
 impl Clock {
@@ -35,7 +41,8 @@ impl Clock {
     /// A clock that shows `start_us` now and runs `speed` times as fast as the wall clock, as long as
     /// [`Clock::simulated`] keeps up. For the life of the program.
     pub(crate) fn time_lapse(start_us: i64, speed: u32) -> Clock {
-        let lapse = Lapse { waited_us: AtomicI64::new(0), latest_us: AtomicI64::new(start_us + AHEAD_US) };
+        let latest_us = AtomicI64::new(start_us + AHEAD_US);
+        let lapse = Lapse { waited_us: AtomicI64::new(0), latest_us, waits: RwLock::default() };
         Clock { started: Instant::now(), started_us: start_us, speed, lapse: Some(Box::leak(Box::new(lapse))) }
     }
 
@@ -65,6 +72,11 @@ impl Clock {
         let waited_us = self.unhindered_us(lapse) - latest_us;
         // In this order: time stands still, and never goes back.
         if waited_us > 0 {
+            let mut waits = lapse.waits.write().unwrap_or_else(PoisonError::into_inner);
+            if waits.len() == WAITS_MOST {
+                waits.pop_front();
+            }
+            waits.push_back((wall_us(), waited_us));
             lapse.waited_us.fetch_add(waited_us, Ordering::AcqRel);
         }
         lapse.latest_us.fetch_max(latest_us, Ordering::AcqRel);
@@ -74,8 +86,15 @@ impl Clock {
     pub(crate) fn received_us(&self, stamp_us: i64) -> i64 {
         match self.lapse {
             None => stamp_us,
-            // What it has waited since in the socket's buffer is long in a time lapse.
-            Some(_) => self.now_us() - (wall_us() - stamp_us).clamp(0, SECOND_US) * i64::from(self.speed),
+            // How long it has been in the socket's buffer, without the time that the clock stood still meanwhile.
+            Some(lapse) => {
+                let since_us = (wall_us() - stamp_us).clamp(0, SECOND_US) * i64::from(self.speed);
+                let waits = lapse.waits.read().unwrap_or_else(PoisonError::into_inner);
+                let after = waits.iter().rev().take_while(|(over_us, _)| *over_us > stamp_us);
+                let waited_us: i64 =
+                    after.map(|(over_us, waited_us)| (*waited_us).min((over_us - stamp_us) * i64::from(self.speed))).sum();
+                self.now_us() - (since_us - waited_us).max(0)
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,6 +125,8 @@ pub(crate) struct Collector {
     reload: Reload,
     data: PathBuf,
     clock: Clock,
+    /// Datagrams that the owner knows of: those that were taken in, and those that the kernel dropped.
+    taken: Arc<AtomicU64>,
     #[cfg(feature = "web")]
     page: Option<crate::page::Page>,
 }
@@ -176,6 +178,7 @@ impl Collector {
             reload,
             data: data.to_path_buf(),
             clock,
+            taken: Arc::default(),
             #[cfg(feature = "web")]
             page: None,
         })
@@ -190,6 +193,11 @@ impl Collector {
     /// Measures mirrored packets that are simulated: they come as datagrams, each with its time before it.
     pub(crate) fn measure_simulated(&mut self, configured: &Configured, interfaces: Vec<String>, socket: std::net::UdpSocket) {
         self.mirrors = Some(Mirrors::simulated(configured, interfaces, socket));
+    }
+
+    /// How many datagrams the owner knows of so far.
+    pub(crate) fn taken(&self) -> Arc<AtomicU64> {
+        self.taken.clone()
     }
 
     /// When an earlier run ended without a word; what it had written down is taken in.
@@ -290,6 +298,8 @@ impl Collector {
                         self.publisher.flows(batch, self.clock.now_us());
                     }
                     totals[report.worker] = report.totals;
+                    let known = totals.iter().map(|worker| worker.ledger.datagrams_received + worker.kernel_drops).sum();
+                    self.taken.store(known, Ordering::Release);
                     if let Some(told) = report.seen {
                         seen[report.worker] = told;
                         tell_seen(&seen, &self.data);

@@ -41,6 +41,8 @@ pub struct Handshakes {
     end_us: i64,
     next_us: i64,
     sequence: u32,
+    /// When its connection is down.
+    down: Vec<std::ops::Range<i64>>,
     /// Answers that are on their way.
     waiting: Vec<MirroredFrame>,
     round_trips_us: Vec<(i64, i64)>,
@@ -61,6 +63,7 @@ impl Handshakes {
                 end_us: plan.end_us,
                 next_us: plan.start_us,
                 sequence: 0,
+                down: down(scenario, &mirror.connection),
                 waiting: Vec::new(),
                 round_trips_us: Vec::new(),
             }
@@ -82,7 +85,9 @@ impl Handshakes {
     pub fn until(&mut self, until_us: i64) -> Vec<MirroredFrame> {
         let until_us = until_us.min(self.end_us);
         while self.next_us < until_us {
-            self.handshake();
+            if !self.down.iter().any(|down| down.contains(&self.next_us)) {
+                self.handshake();
+            }
             let wait_us = self.random.exponential(1e6 / self.mirror.handshakes_per_second) as i64;
             self.next_us += wait_us.max(1);
         }
@@ -126,6 +131,13 @@ impl Handshakes {
         let jitter_ms = self.random.exponential(self.mirror.jitter_ms);
         ((self.mirror.round_trip_ms + jitter_ms + extra_ms) * 1e3) as i64
     }
+}
+
+/// When a connection carries nothing.
+fn down(scenario: &Scenario, connection: &str) -> Vec<std::ops::Range<i64>> {
+    let of = scenario.failures.iter().filter(|failure| failure.connection.as_deref() == Some(connection));
+    let at = |seconds: f64| scenario.start_us() + (seconds * 1e6) as i64;
+    of.map(|failure| at(failure.down_at_seconds)..failure.up_at_seconds.map_or(i64::MAX, at)).collect()
 }
 
 fn weight(end: &EndPlan) -> f64 {

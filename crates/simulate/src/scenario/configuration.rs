@@ -40,7 +40,8 @@ struct PortPart {
     counter_interfaces: Vec<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     members: Vec<u32>,
-    capacity_bps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity_bps: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metering: Option<&'static str>,
 }
@@ -100,6 +101,15 @@ impl Scenario {
         lines.collect()
     }
 
+    /// Microsoft's prefixes with service and region, one a line: a list of what an operator knows better than others.
+    pub fn service_list(&self) -> String {
+        let lines = self.services.iter().flat_map(|service| {
+            let name = if service.name.is_empty() { "AzureCloud" } else { &service.name };
+            service.prefixes.iter().map(move |prefix| format!("{} {name} {}\n", prefix.trunc(), service.region))
+        });
+        lines.collect()
+    }
+
     fn carries_links(&self, port: &str) -> bool {
         self.connections.iter().any(|connection| connection.port == port)
             || self.transits.iter().any(|transit| transit.port == port)
@@ -118,13 +128,16 @@ impl Scenario {
 
     fn port_part(&self, port: &Port) -> PortPart {
         let router = self.routers.iter().find(|router| router.name == port.router);
+        let has_counters =
+            router.is_some_and(|router| router.protocol == WireProtocol::Sflow && router.counter_interval_seconds > 0);
         PortPart {
             name: port.name.clone(),
             exporter: port.router.clone(),
             interfaces: flow_interfaces(port),
             counter_interfaces: vec![port.interface],
             members: port.members.iter().map(|member| member.interface).collect(),
-            capacity_bps: port.speed_bps,
+            // A bundle's is that of the members that are up, where counters tell.
+            capacity_bps: Some(port.speed_bps).filter(|_| port.members.is_empty() || !has_counters),
             metering: port.metering.and_then(|metering| side_name(router?, metering)),
         }
     }

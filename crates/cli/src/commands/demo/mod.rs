@@ -73,14 +73,15 @@ impl Demo {
         let stage = Stage::set(&scenario, self.data.clone())?;
         let clock = Clock::time_lapse(start_us, self.speed);
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let sources = Sources { listen: vec![loopback], workers: 2, ..Sources::default() };
+        // One worker takes datagrams in the order in which they are sent: how many it has taken says how far it is.
+        let sources = Sources { listen: vec![loopback], workers: 1, ..Sources::default() };
         let mut collector = Collector::start(&stage.configured, &sources, &stage.data, clock)?;
         let telemetry = collector.listening().first().and_then(|(address, _)| address.parse().ok()).unwrap_or(loopback);
         let mirrors = mirror_socket(&mut collector, &stage.configured, &scenario)?;
         self.introduce(&scenario, telemetry)?;
         #[cfg(feature = "web")]
         show_page(&mut collector, &stage.configured, &stage.data, clock)?;
-        let places = Places { telemetry, mirrors };
+        let places = Places { telemetry, mirrors, taken: collector.taken() };
         let ran = run_both(&scenario, collector, &places, &stage, clock)?;
         self.conclude(&scenario, &stage, &ran)?;
         if self.data.is_some() {
@@ -93,6 +94,7 @@ impl Demo {
     fn conclude(&self, scenario: &Scenario, stage: &Stage, ran: &Ran) -> Result<(), Failure> {
         let told = verdict::told(&stage.data)?;
         let measured = Measured::read(&stage.data)?;
+        #[cfg_attr(not(feature = "report"), expect(unused_mut))]
         let mut failed = Failed::all(scenario, &ran.truth, &told);
         #[cfg(feature = "report")]
         page::predict(&stage.data, scenario.start_us(), &mut failed)?;
@@ -102,7 +104,8 @@ impl Demo {
         let customers = failed::customers(&failed, &ran.truth, &prefixes);
         let handshakes = handshakes::table(&stage.data, &ran.mirrors, scenario.start_us())?;
         let whole = truth::table(&stage.data, &ran.truth)?;
-        let sentences = verdict::sentences(&failed, &sources, &told);
+        let mut sentences = verdict::sentences(&failed, &sources, &told);
+        sentences.extend(verdict::misconfigured(scenario, &whole));
         let mut out = std::io::stdout();
         writeln!(out, "\nWhat happened, as the collector told it:\n")?;
         sentences.iter().try_for_each(|sentence| writeln!(out, "* {sentence}"))?;
@@ -158,7 +161,7 @@ impl Demo {
         if !scenario.mirrors.is_empty() {
             writeln!(
                 out,
-                "Packets of a mirror port come over a socket of the loopback too, each with its simulated time: the kernel's would be of the wall.\n"
+                "Packets of mirror ports come over a socket of the loopback too, each with its simulated time: the kernel's would be of the wall.\n"
             )?;
         }
         Ok(())
@@ -185,9 +188,10 @@ impl Stage {
             std::fs::write(&path, text).map_err(cannot).map(|()| path)
         };
         write("customers.txt", &scenario.customer_list())?;
+        write("microsoft.txt", &scenario.service_list())?;
         write(COUNTERS, "")?;
         let sections = format!(
-            "{MEASURE}{}\n[lists]\nown_prefixes = [\"customers.txt\"]\n[[counters]]\nfile = \"{COUNTERS}\"\n",
+            "{MEASURE}{}\n[lists]\nown_prefixes = [\"customers.txt\"]\nown_microsoft = [\"microsoft.txt\"]\n[[counters]]\nfile = \"{COUNTERS}\"\n",
             scenario.collector_configuration()
         );
         let config = Some(write("demo.toml", &sections)?);
@@ -236,7 +240,7 @@ fn run_both(scenario: &Scenario, collector: Collector, places: &Places, stage: &
     let stop_collector = Arc::new(AtomicBool::new(false));
     let counters = stage.temporary.path().join(COUNTERS);
     let network = {
-        let (scenario, places, stop_collector) = (scenario.clone(), *places, stop_collector.clone());
+        let (scenario, places, stop_collector) = (scenario.clone(), places.clone(), stop_collector.clone());
         std::thread::spawn(move || {
             let ran = Network::open(&scenario, &places, &counters, clock, stop_network).and_then(|mut network| {
                 let truth = simulate::run(&scenario, &mut network);

@@ -1,13 +1,15 @@
 //! The simulated network at work: datagrams, polled counters and mirrored packets, each when its time has come.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use model::time::SECOND_US;
 use receive::Sender;
 use simulate::{Handshakes, Output, Scenario};
 
@@ -17,14 +19,22 @@ use crate::mirrors::SIMULATED_HEADER_BYTES;
 
 /// What is due within this time is sent at once: a shorter sleep costs more than it is worth.
 const SLEEP_LEAST: Duration = Duration::from_millis(1);
+/// Nothing waits longer than this to be sent, on the simulation's time.
+const FLUSH_EVERY_US: i64 = SECOND_US;
+/// How far the collector may be behind, on the simulation's time: less than it waits for late records.
+const BEHIND_US: i64 = 30 * SECOND_US;
+/// How long it is waited for on the wall at most.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the telemetry of a simulated network goes.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Places {
     /// The collector's socket.
     pub(super) telemetry: SocketAddr,
     /// Its socket for mirrored packets.
     pub(super) mirrors: SocketAddr,
+    /// Datagrams of telemetry that it knows of.
+    pub(super) taken: Arc<AtomicU64>,
 }
 
 /// A network whose time is a clock's; the first error ends it.
@@ -35,6 +45,10 @@ pub(super) struct Network {
     counters: BufWriter<File>,
     clock: Clock,
     stop: Arc<AtomicBool>,
+    taken: Arc<AtomicU64>,
+    flushed_us: i64,
+    /// When datagrams were sent that the collector may not know of yet, and how many had been sent then.
+    sent: VecDeque<(i64, u64)>,
     failed: Option<String>,
 }
 
@@ -59,6 +73,9 @@ impl Network {
             counters: BufWriter::new(File::options().append(true).open(counters).map_err(cannot)?),
             clock,
             stop,
+            taken: places.taken.clone(),
+            flushed_us: scenario.start_us(),
+            sent: VecDeque::new(),
             failed: None,
         })
     }
@@ -73,6 +90,34 @@ impl Network {
     fn flush(&mut self) {
         let flushed = self.sender.flush().and_then(|()| self.counters.flush());
         self.note("cannot send", flushed);
+    }
+
+    fn send_all(&mut self, at_us: i64) {
+        self.mirrored(at_us);
+        self.flush();
+        self.flushed_us = at_us;
+        self.sent.push_back((at_us, self.sender.sent()));
+    }
+
+    /// Time stands still while the collector is behind.
+    fn wait_for_collector(&mut self, at_us: i64) {
+        let since = Instant::now();
+        loop {
+            let taken = self.taken.load(Ordering::Acquire);
+            while self.sent.front().is_some_and(|(_, sent)| *sent <= taken) {
+                self.sent.pop_front();
+            }
+            let is_behind = self.sent.front().is_some_and(|(sent_us, _)| at_us - sent_us > BEHIND_US);
+            if !is_behind || self.is_stopped() {
+                return;
+            }
+            if since.elapsed() >= PATIENCE {
+                // What it will never know of is lost.
+                self.sent.clear();
+                return;
+            }
+            std::thread::sleep(SLEEP_LEAST);
+        }
     }
 
     fn note(&mut self, what: &str, result: std::io::Result<()>) {
@@ -108,15 +153,18 @@ impl Output for Network {
         self.note("cannot write counters", written);
     }
 
-    /// The clock must not run away, nor the simulation.
+    /// The clock must not run away, nor the simulation, nor either from the collector.
     fn reach(&mut self, at_us: i64) {
+        if at_us - self.flushed_us >= FLUSH_EVERY_US {
+            self.send_all(at_us);
+            self.wait_for_collector(at_us);
+        }
         self.clock.simulated(at_us);
         let mut wait = self.clock.until(at_us);
         if wait < SLEEP_LEAST {
             return;
         }
-        self.mirrored(at_us);
-        self.flush();
+        self.send_all(at_us);
         while !wait.is_zero() && !self.is_stopped() {
             // In steps, so that a stop is soon seen.
             std::thread::sleep(wait.min(Duration::from_millis(100)));

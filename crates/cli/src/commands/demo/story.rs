@@ -10,10 +10,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use model::tables::{AlertRow, FailoverRow};
+use model::tables::{AlertRow, FailoverRow, Moved};
 use simulate::Scenario;
 
 use crate::clock::Clock;
+
+/// Where traffic went is told when the error of the largest share is no larger.
+const ERROR_MOST: f64 = 0.12;
 
 /// How often it is looked what there is to tell.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -22,6 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(super) fn time(at_us: i64) -> String {
     let at = Timestamp::from_microsecond(at_us).unwrap_or_default();
     at.to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string()
+}
+
+/// What links took of an event, all groups together.
+pub(super) fn whole(row: &FailoverRow) -> impl Iterator<Item = &Moved> {
+    row.moved.iter().filter(|moved| moved.group.is_none())
 }
 
 /// What is going to happen, in the order of time.
@@ -131,24 +139,32 @@ impl Story {
     fn alert(&mut self, row: &AlertRow) -> Option<(i64, String)> {
         let is_worth_it = &*row.severity != "info" || &*row.rule == "failover";
         let is_new = is_worth_it && self.told_alerts.insert((row.fingerprint.to_string(), row.at.0, row.state.to_string()));
-        let what = if &*row.state == "resolved" { "is over" } else { &row.severity };
-        is_new.then(|| (row.at.0, format!("alert {} ({what}): {}", row.rule, row.summary)))
+        let what = if &*row.state == "resolved" { "over" } else { &row.severity };
+        // The name of an event is for machines.
+        let summary = row.summary.split_once(" (event ").map_or(&*row.summary, |(summary, _)| summary);
+        is_new.then(|| (row.at.0, format!("alert {} ({what}): {summary}", row.rule)))
     }
 
     /// Where traffic went, as soon as that is known.
     fn moved(&mut self, row: &FailoverRow) -> Option<(i64, String)> {
-        if row.moved.is_empty() || !self.told_moves.insert(row.event_id.to_string()) {
+        // The first look is over half a minute: too little to tell much.
+        let error = whole(row).next().and_then(|moved| moved.share_error).unwrap_or(1.0);
+        let is_sure = error <= ERROR_MOST || row.ended_at.is_some();
+        if row.moved.is_empty() || !is_sure || !self.told_moves.insert(row.event_id.to_string()) {
             return None;
         }
-        let share = |moved: &model::tables::Moved| {
+        let share = |moved: &Moved| {
             let (share, error) = (moved.share? * 100.0, moved.share_error? * 100.0);
-            Some(format!("{} {share:.0} ± {error:.0} %", moved.connection))
+            (share >= 2.0).then(|| format!("{} {share:.0} ± {error:.0} %", moved.connection))
         };
-        let shares: Vec<String> = row.moved.iter().filter_map(share).collect();
+        let shares: Vec<String> = whole(row).filter_map(share).collect();
+        if shares.is_empty() {
+            return None;
+        }
         let name = row.connection.as_deref().unwrap_or("several");
         let direction = row.direction.as_deref().unwrap_or_default().replace('_', " ");
         let gigabits = row.before_bps.unwrap_or(0.0) / 1e9;
         let moved = shares.join(", ");
-        Some((row.detected_at.0, format!("{name} {direction}, {gigabits:.1} Gbit/s: {} to {moved}", row.kind.replace('_', " "))))
+        Some((self.clock.now_us(), format!("{name} {direction}: {gigabits:.1} Gbit/s {} to {moved}", row.kind.replace('_', " "))))
     }
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use model::tables::FailoverRow;
 use model::time::SECOND_US;
+use simulate::scenario::{ConnectionKind, OutputInterface, Router};
 use simulate::{Scenario, Truth};
 
 use super::failed::{DIRECTIONS, Failed, Sources};
 use super::figures::{gigabits, percent};
-use super::story::time;
+use super::story::{time, whole};
+use super::table::Table;
 use crate::failure::Failure;
 
 /// Around a surge no event may begin for so long.
@@ -59,7 +61,7 @@ fn of_failed(failed: &Failed, sources: &Sources<'_>) -> Vec<String> {
             let (share, error) = (moved.share? * 100.0, moved.share_error? * 100.0);
             (share >= 2.0).then(|| format!("{} {share:.0} ± {error:.0} %", moved.connection))
         };
-        let shares: Vec<String> = row.moved.iter().filter_map(share).collect();
+        let shares: Vec<String> = whole(row).filter_map(share).collect();
         let found_s = (row.detected_at.0 - failed.down_us) / SECOND_US;
         let unaccounted = row.unaccounted_share.zip(row.unaccounted_error);
         let unaccounted = unaccounted.map_or_else(String::new, |(share, error)| {
@@ -74,6 +76,16 @@ fn of_failed(failed: &Failed, sources: &Sources<'_>) -> Vec<String> {
             shares.join(", "),
         ));
     }
+    let latency = failed.told.values().find_map(|row| row.p50_before_us.zip(row.p50_after_us));
+    if let Some((before, after)) = latency {
+        let ms = |us: i64| format!("{:.1} ms", us as f64 / 1e3);
+        let name = failed.name();
+        sentences.push(format!(
+            "{name}: half of the round trips took {} before, and {} on what took over.",
+            ms(before),
+            ms(after)
+        ));
+    }
     if let Some((survivor, really, measured)) = failed.fullest(sources) {
         let measured = measured.map_or_else(|| "not known".to_owned(), percent);
         sentences.push(format!(
@@ -83,6 +95,27 @@ fn of_failed(failed: &Failed, sources: &Sources<'_>) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// Routers that export a wrong output interface, and what came of it: by the table of links over the whole run.
+pub(super) fn misconfigured(scenario: &Scenario, links: &Table) -> Vec<String> {
+    let first_path = scenario.routers.iter().filter(|router| router.output_interface == OutputInterface::FirstPath);
+    let one = |router: &Router| {
+        let is_its = |port: &str| scenario.ports.iter().any(|known| known.name == port && known.router == router.name);
+        let direct = scenario.connections.iter().filter(|one| one.kind == ConnectionKind::Direct && is_its(&one.port));
+        let told = direct.filter_map(|one| {
+            let row = links.rows.iter().find(|row| row[0] == one.name && row[1] == "to_microsoft")?;
+            Some(format!("{} {} GB, in truth {}", one.name, row[3], row[2]))
+        });
+        let told: Vec<String> = told.collect();
+        format!(
+            "{} exports the first of equal paths as output interface, as it was set to: flows to Microsoft seem to be {}. The counters \
+             of its ports disagree, and peerscope peerings check says so.",
+            router.name,
+            told.join("; ")
+        )
+    };
+    first_path.map(one).collect()
 }
 
 /// Bundles that lost a member.
@@ -102,15 +135,16 @@ fn members(scenario: &Scenario, truth: &Truth, told: &[FailoverRow]) -> Vec<Stri
         let at = time(down_us);
         sentences.push(match told.iter().find(is_it) {
             Some(row) => {
-                let capacity = |bps: Option<i64>| bps.map_or_else(|| "?".to_owned(), |bps| gigabits(bps as f64));
+                let capacities = row.capacity_before_bps.zip(row.capacity_after_bps).filter(|(before, after)| before != after);
+                let capacities = capacities.map_or_else(String::new, |(before, after)| {
+                    format!("; capacity {} to {} Gbit/s", gigabits(before as f64), gigabits(after as f64))
+                });
                 let ended = row.ended_at.map_or_else(|| "not back".to_owned(), |at| format!("back {}", time(at.0)));
                 format!(
-                    "{} lost a member of its bundle at {at}: told of {}, {ended}; {}; capacity {} to {} Gbit/s.",
+                    "{} lost a member of its bundle at {at}: told of {}, {ended}; {}{capacities}.",
                     riders.join(", "),
                     time(row.started_at.0),
-                    row.evidence,
-                    capacity(row.capacity_before_bps),
-                    capacity(row.capacity_after_bps)
+                    row.evidence
                 )
             }
             None => format!("{} lost a member of its bundle at {at}: nothing was told of it.", riders.join(", ")),
