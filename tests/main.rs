@@ -4,6 +4,7 @@ mod alerts;
 mod captures;
 mod clocks;
 mod counters;
+mod demo;
 mod failovers;
 mod floods;
 mod flows;

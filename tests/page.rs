@@ -35,7 +35,9 @@ fn start(mut command: Command, data: tempfile::TempDir) -> Running {
 
 /// A network and its collector, for two minutes and a half.
 fn demo() -> Running {
-    start(peerscope(&["demo", "--speed", "4"]), tempfile::tempdir().unwrap())
+    let mut command = peerscope(&["demo", "--speed", "4", "--scenario"]);
+    command.arg(checkout("samples/scenarios/mixed.toml"));
+    start(command, tempfile::tempdir().unwrap())
 }
 
 fn collector(arguments: &[&str]) -> Running {

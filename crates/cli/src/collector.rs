@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,6 +125,8 @@ pub(crate) struct Collector {
     reload: Reload,
     data: PathBuf,
     clock: Clock,
+    /// Datagrams that the owner knows of: those that were taken in, and those that the kernel dropped.
+    taken: Arc<AtomicU64>,
     #[cfg(feature = "web")]
     page: Option<crate::page::Page>,
 }
@@ -176,6 +178,7 @@ impl Collector {
             reload,
             data: data.to_path_buf(),
             clock,
+            taken: Arc::default(),
             #[cfg(feature = "web")]
             page: None,
         })
@@ -185,6 +188,16 @@ impl Collector {
     #[cfg(feature = "web")]
     pub(crate) fn show_on(&mut self, page: crate::page::Page) {
         self.page = Some(page);
+    }
+
+    /// Measures mirrored packets that are simulated: they come as datagrams, each with its time before it.
+    pub(crate) fn measure_simulated(&mut self, configured: &Configured, interfaces: Vec<String>, socket: std::net::UdpSocket) {
+        self.mirrors = Some(Mirrors::simulated(configured, interfaces, socket));
+    }
+
+    /// How many datagrams the owner knows of so far.
+    pub(crate) fn taken(&self) -> Arc<AtomicU64> {
+        self.taken.clone()
     }
 
     /// When an earlier run ended without a word; what it had written down is taken in.
@@ -271,7 +284,7 @@ impl Collector {
     fn own(&mut self, inbox: &Inbox<Report>, workers: usize) -> Vec<Totals> {
         let mut totals = vec![Totals::default(); workers];
         let mut seen: Vec<Seen> = vec![Seen::default(); workers];
-        let every = self.clock.on_the_wall(SECOND_US);
+        let every = self.clock.every(SECOND_US);
         let (mut advanced, mut reloads) = (Instant::now(), 0);
         loop {
             match inbox.recv_timeout(every.saturating_sub(advanced.elapsed())) {
@@ -285,6 +298,8 @@ impl Collector {
                         self.publisher.flows(batch, self.clock.now_us());
                     }
                     totals[report.worker] = report.totals;
+                    let known = totals.iter().map(|worker| worker.ledger.datagrams_received + worker.kernel_drops).sum();
+                    self.taken.store(known, Ordering::Release);
                     if let Some(told) = report.seen {
                         seen[report.worker] = told;
                         tell_seen(&seen, &self.data);
@@ -342,7 +357,7 @@ impl Running {
     /// A worker's life: batches of datagrams in, reports out, at the end a drained socket.
     fn receive_until(mut self, stop: &AtomicBool) {
         let clock = self.clock;
-        let (every, idle) = (clock.on_the_wall(REPORT_EVERY_US), clock.on_the_wall(IDLE_REPORT_US));
+        let (every, idle) = (clock.every(REPORT_EVERY_US), clock.every(IDLE_REPORT_US));
         let (pause, mut last_came) = (self.inputs.pause(), Instant::now());
         let (mut reported, mut told_seen, mut has_news) = (Instant::now(), Instant::now(), false);
         loop {
@@ -431,7 +446,7 @@ impl Source {
 
 /// The life of a source: as a worker's, of which it is one to the owner.
 fn read_source(mut source: Source, index: usize, clock: Clock, outbox: &Outbox<Report>, reload: &Reload, stop: &AtomicBool) {
-    let every = source.every();
+    let every = clock.every(source.every().as_micros() as i64);
     let (mut due, mut reloads) = (Instant::now(), 0);
     loop {
         let is_stopping = stop.load(Ordering::Relaxed);
@@ -447,6 +462,6 @@ fn read_source(mut source: Source, index: usize, clock: Clock, outbox: &Outbox<R
                 return;
             }
         }
-        thread::sleep(WAIT);
+        thread::sleep(WAIT.min(every));
     }
 }

@@ -19,7 +19,6 @@ mod handing;
 mod inputs;
 mod journal;
 mod latency_elements;
-mod links_report;
 mod lists;
 mod log;
 mod mirrors;

@@ -516,9 +516,9 @@ crate::tables! {
         returned_share: Option<f64>,
         /// Busiest 10 s of the links that took some: load of the port on the wire over capacity.
         survivor_peak_utilisation: Option<f64>,
-        /// Median round trip of its traffic before, µs; null where latency is not known.
+        /// Median latency on what fell in the ten minutes before, µs, of the method and span in `latency` with most measurements; null without any.
         p50_before_us: Option<i64>,
-        /// The same after.
+        /// The same of the links that took some, in up to ten minutes after loads were steady: what they carried before is in it.
         p50_after_us: Option<i64>,
         /// How often it came back and fell again.
         flaps: i64,

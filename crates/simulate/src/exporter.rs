@@ -49,7 +49,6 @@ impl Exporter {
                 Encoder::Sflow(Sflow::new(router.address, clock, &router.domains, sampling.one_in, router.expanded_samples))
             }
         };
-        let is_sflow = router.protocol == WireProtocol::Sflow && router.counter_interval_seconds > 0;
         Exporter {
             encoder,
             cache: Cache::new(router.active_timeout_seconds, router.inactive_timeout_seconds, router.cache_entries),
@@ -57,7 +56,7 @@ impl Exporter {
             refresh_us: i64::from(router.template_refresh_seconds) * 1_000_000,
             next_refresh_us: start_us,
             counter_interval_us: i64::from(router.counter_interval_seconds) * 1_000_000,
-            next_counters_us: if is_sflow { start_us } else { i64::MAX },
+            next_counters_us: if router.counter_interval_seconds > 0 { start_us } else { i64::MAX },
             records: Vec::new(),
             outbox: Vec::new(),
         }
@@ -80,6 +79,11 @@ impl Exporter {
             self.next_counters_us += self.counter_interval_us;
         }
         is_due
+    }
+
+    /// True where counters are polled, as it sends none.
+    pub(crate) fn is_polled(&self) -> bool {
+        !matches!(self.encoder, Encoder::Sflow(_))
     }
 
     /// Counters of one interface.

@@ -8,8 +8,8 @@ use crate::random::Random;
 use crate::record::FlowRecord;
 use crate::scenario::TrafficShape;
 
-/// Most packets of a train.
-pub(crate) const TRAIN_MAX: usize = 64;
+/// Most sizes that are drawn for a train.
+pub(crate) const SIZES_MAX: usize = 64;
 const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
 /// The longest step between two looks at the load, microseconds: the load may change meanwhile.
@@ -68,12 +68,12 @@ impl Flow {
     }
 
     /// Packets of the next train.
-    pub(crate) fn train(&self, shape: &TrafficShape) -> usize {
-        self.packets_left.min(u64::from(shape.packets_per_train)).min(TRAIN_MAX as u64) as usize
+    pub(crate) fn train(&self, shape: &TrafficShape) -> u64 {
+        self.packets_left.min(u64::from(shape.packets_per_train))
     }
 
     /// Time to the next train.
-    pub(crate) fn wait_us(&self, train: usize, random: &mut Random) -> i64 {
+    pub(crate) fn wait_us(&self, train: u64, random: &mut Random) -> i64 {
         (random.exponential(self.gap_us * train as f64) as i64).max(1)
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! * [`scenario`]: the file: routers, ports, links, customers, services, traffic, failures;
 //! * [`run`]: a scenario to an [`Output`], and the [`Truth`] about it. The same seed gives the same bytes;
+//! * [`Handshakes`]: what a mirror port of a connection shows of TCP handshakes;
 //! * [`LoadGenerator`]: datagrams made once and sent over and over, for measuring speed.
 //!
 //! The encoders are written against the specifications and share nothing with the decoder: one can
@@ -17,6 +18,7 @@ mod delivery;
 mod encode;
 mod exporter;
 mod flow;
+mod handshakes;
 mod load;
 mod load_flows;
 mod output;
@@ -33,6 +35,7 @@ mod testing;
 mod tests;
 pub mod truth;
 
+pub use handshakes::{Handshakes, MirroredFrame};
 pub use load::{LoadGenerator, LoadSettings};
 pub use output::Output;
 pub use scenario::{Scenario, ScenarioError};

@@ -7,6 +7,12 @@ pub trait Output {
     /// One UDP payload that `source` sent at `at_us` (microseconds since 1970, true time).
     fn datagram(&mut self, at_us: i64, source: SocketAddr, payload: &[u8]);
 
+    /// What a poll of an interface's counters brings from a router that sends none: a line of JSON with a time.
+    fn polled(&mut self, _line: &str) {}
+
+    /// The simulation has come to this time: what is sent from now on is not earlier.
+    fn reach(&mut self, _at_us: i64) {}
+
     /// True when nobody wants the rest: the simulation ends early, and its truth ends there too.
     fn is_stopped(&self) -> bool {
         false

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use crate::random::Random;
-use crate::scenario::{FlowsCarry, MeteredSide, Scenario};
+use crate::scenario::{Failure, FlowsCarry, MeteredSide, Scenario};
 
 /// The network as the simulation walks through it.
 pub(crate) struct Plan {
@@ -77,8 +77,8 @@ pub(crate) struct Change {
 
 #[derive(Clone)]
 pub(crate) enum Changed {
-    /// A link, and the links that take its traffic.
-    Link(usize, Vec<usize>),
+    /// A link, the links that take its traffic, and the share of its flows that they take.
+    Link(usize, Vec<usize>, f64),
     /// A port and the place of its member.
     Member(usize, usize),
 }
@@ -249,6 +249,21 @@ fn links(scenario: &Scenario, services: usize) -> Vec<LinkPlan> {
     links
 }
 
+/// Time between two steps of a drain, seconds.
+const DRAIN_STEP_SECONDS: f64 = 10.0;
+
+/// The steps of a drain before the last one.
+fn drain(failure: &Failure, link: usize, others: &[usize], start_us: i64) -> Vec<Change> {
+    let steps = (failure.drain_seconds / DRAIN_STEP_SECONDS).ceil().max(1.0);
+    let step = |number: u32| {
+        let part = f64::from(number) / steps;
+        let at_seconds = failure.down_at_seconds + part * failure.drain_seconds;
+        let what = Changed::Link(link, others.to_vec(), part * (1.0 - failure.residue_share));
+        Change { at_us: start_us + (at_seconds * 1e6) as i64, is_down: true, what }
+    };
+    (1..steps as u32).map(step).collect()
+}
+
 fn changes(scenario: &Scenario, links: &[LinkPlan], start_us: i64) -> Vec<Change> {
     let link_named = |name: &str| links.iter().position(|link| link.name == name);
     let mut changes = Vec::new();
@@ -264,7 +279,8 @@ fn changes(scenario: &Scenario, links: &[LinkPlan], start_us: i64) -> Vec<Change
                 if others.is_empty() {
                     others = (0..links.len()).filter(is_other).collect();
                 }
-                Changed::Link(down, others)
+                changes.extend(drain(failure, down, &others, start_us));
+                Changed::Link(down, others, 1.0 - failure.residue_share)
             }
             (None, Some(port), Some(member)) => {
                 let port = port_named(scenario, port);
@@ -274,7 +290,8 @@ fn changes(scenario: &Scenario, links: &[LinkPlan], start_us: i64) -> Vec<Change
             _ => continue,
         };
         let at = |seconds: f64| start_us + (seconds * 1e6) as i64;
-        changes.push(Change { at_us: at(failure.down_at_seconds), is_down: true, what: what.clone() });
+        let down_at_seconds = failure.down_at_seconds + failure.drain_seconds;
+        changes.push(Change { at_us: at(down_at_seconds), is_down: true, what: what.clone() });
         if let Some(up) = failure.up_at_seconds {
             changes.push(Change { at_us: at(up), is_down: false, what });
         }

@@ -16,8 +16,8 @@ pub(crate) const SIDE_OUT: usize = 1;
 pub(crate) struct Routing {
     /// Grows with every change of the network.
     pub(crate) epoch: u32,
-    /// Links that are down, with those that take their traffic.
-    down: BTreeMap<usize, Vec<usize>>,
+    /// Links that are down or being drained, with those that take their traffic, and the share of flows that these take.
+    down: BTreeMap<usize, (Vec<usize>, f64)>,
     members_down: Vec<Vec<bool>>,
     /// The first lane of every port: the whole port, then its members.
     lanes: Vec<usize>,
@@ -33,6 +33,7 @@ pub(crate) enum SeriesKey {
     Link { link: usize, direction: usize },
     Tag { link: usize, direction: usize, is_v6: bool, far_end: usize },
     Customer { link: usize, direction: usize, customer: usize, prefix: usize },
+    Moved { from: usize, to: usize, direction: usize },
 }
 
 /// One router on the way: in by a port, out by another.
@@ -82,8 +83,8 @@ impl Routing {
     pub(crate) fn apply(&mut self, change: &Change) {
         self.epoch += 1;
         match (&change.what, change.is_down) {
-            (Changed::Link(link, others), true) => drop(self.down.insert(*link, others.clone())),
-            (Changed::Link(link, _), false) => drop(self.down.remove(link)),
+            (Changed::Link(link, others, share), true) => drop(self.down.insert(*link, (others.clone(), *share))),
+            (Changed::Link(link, ..), false) => drop(self.down.remove(link)),
             (Changed::Member(port, member), is_down) => self.members_down[*port][*member] = is_down,
         }
     }
@@ -112,7 +113,8 @@ impl Routing {
         }
         if !plan.links[link].is_background {
             let framing = frame_overhead(plan.links[link].vlan);
-            for key in keys(link, flow) {
+            let moved = (link != flow.link).then_some(SeriesKey::Moved { from: flow.link, to: link, direction: flow.direction });
+            for key in keys(link, flow).into_iter().chain(moved) {
                 let next = self.series.len();
                 let series = *self.keyed.entry(key).or_insert(next);
                 if series == next {
@@ -126,9 +128,14 @@ impl Routing {
 
     /// The flow's own link, or one that stands in for it while it is down.
     fn link_of(&self, flow: &Flow) -> Option<usize> {
-        let Some(others) = self.down.get(&flow.link) else {
+        let Some((others, share)) = self.down.get(&flow.link) else {
             return Some(flow.link);
         };
+        // Which flows go first has nothing to do with where they go.
+        let turn = f64::from(flow.hash.wrapping_mul(0x9E37_79B1)) / f64::from(u32::MAX);
+        if turn >= *share {
+            return Some(flow.link);
+        }
         let up: Vec<usize> = others.iter().copied().filter(|other| !self.down.contains_key(other)).collect();
         up.get(flow.hash as usize % up.len().max(1)).copied()
     }
@@ -152,12 +159,15 @@ impl Routing {
         let known = &plan.ports[port];
         let member = self.member_of(port, flow.hash).filter(|_| known.carries_members);
         let hides_output = side == SIDE_IN && router.output_interface == OutputInterface::Zero;
+        let shows_first = side == SIDE_IN && router.output_interface == OutputInterface::FirstPath;
+        let shown_link = if shows_first && flow.direction == 0 { first_path(plan, link) } else { link };
+        let output = if hop.output == plan.links[link].port { plan.links[shown_link].port } else { hop.output };
         let (customer, far_end) = (&plan.customers[flow.customer], &plan.far_ends[flow.far_end]);
         let (near_mask, far_mask) =
             (customer.prefixes[flow.customer_prefix].prefix_len(), far_end.prefixes[flow.far_prefix].prefix_len());
         let neighbour = neighbour_mac(plan, link, port);
         let (source_mac, destination_mac) = if side == SIDE_IN { (neighbour, known.mac) } else { (known.mac, neighbour) };
-        let (next_hop, bgp_next_hop) = next_hops(scenario, plan, link, hop, flow);
+        let (next_hop, bgp_next_hop) = next_hops(scenario, plan, shown_link, hop, flow);
         let is_out = flow.direction == 0;
         let either = |near, far| if is_out { (near, far) } else { (far, near) };
         let (source, destination) = if is_out { (flow.near, flow.far) } else { (flow.far, flow.near) };
@@ -178,7 +188,7 @@ impl Routing {
                 protocol: flow.protocol,
                 tcp_flags: 0,
                 input: self.index(plan, hop.input, flow.hash),
-                output: if hides_output { 0 } else { self.index(plan, hop.output, flow.hash) },
+                output: if hides_output { 0 } else { self.index(plan, output, flow.hash) },
                 next_hop,
                 bgp_next_hop,
                 source_asn,
@@ -220,6 +230,14 @@ fn is_metered(metering: MeteredSide, side: usize) -> bool {
 
 fn vlan(plan: &Plan, link: usize, port: usize) -> u16 {
     if plan.links[link].port == port { plan.links[link].vlan } else { 0 }
+}
+
+/// The first of the links of a kind on a router: what a router says that knows one of several equal paths alone.
+fn first_path(plan: &Plan, link: usize) -> usize {
+    let own = &plan.links[link];
+    let router = |place: usize| plan.ports[plan.links[place].port].router;
+    let is_equal = |place: &usize| plan.links[*place].role == own.role && router(*place) == router(link);
+    (0..plan.links.len()).find(is_equal).unwrap_or(link)
 }
 
 fn neighbour_mac(plan: &Plan, link: usize, port: usize) -> [u8; 6] {

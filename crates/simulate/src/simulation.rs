@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use crate::encode::sflow::{Counters, DataSource};
 use crate::exporter::Exporter;
-use crate::flow::{self, Flow, Sizes, Source, TRAIN_MAX};
+use crate::flow::{self, Flow, SIZES_MAX, Sizes, Source};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::random::Random;
@@ -129,6 +129,7 @@ impl<'a> Simulation<'a> {
                 if output.is_stopped() {
                     return next_tick_us;
                 }
+                output.reach(next_tick_us);
                 self.tick(next_tick_us, false, output);
                 next_tick_us += TICK_US;
             }
@@ -148,6 +149,7 @@ impl<'a> Simulation<'a> {
         let mut now_us = end_us;
         while !self.exporters.iter().all(Exporter::is_idle) && !output.is_stopped() {
             now_us += TICK_US;
+            output.reach(now_us);
             self.tick(now_us, false, output);
         }
         self.tick(now_us + TICK_US, true, output);
@@ -159,13 +161,13 @@ impl<'a> Simulation<'a> {
         let now_us = (tick_us - 1).max(self.plan.start_us);
         for router in 0..self.exporters.len() {
             if self.exporters[router].wants_counters(tick_us) {
-                self.counters(router, now_us);
+                self.counters(router, now_us, output);
             }
             self.exporters[router].tick(now_us, is_last, output);
         }
     }
 
-    fn counters(&mut self, router: usize, now_us: i64) {
+    fn counters(&mut self, router: usize, now_us: i64, output: &mut impl Output) {
         for (place, port) in self.plan.ports.iter().enumerate().filter(|(_, port)| port.router == router) {
             let members = port.members.iter().enumerate().map(|(member, known)| (Some(member), known.1));
             for (member, speed_bps) in std::iter::once((None, port.speed_bps)).chain(members) {
@@ -180,6 +182,11 @@ impl<'a> Simulation<'a> {
                     out_packets: total(SIDE_OUT).packets,
                 };
                 let source = &mut self.data_sources[lane][1];
+                if self.exporters[router].is_polled() {
+                    let name = &self.scenario.routers[router].name;
+                    output.polled(&counters.line(name, source.interface, now_us));
+                    continue;
+                }
                 source.sequence = source.sequence.wrapping_add(1);
                 self.exporters[router].counters(port.domain, *source, &counters, now_us);
             }
@@ -211,10 +218,11 @@ impl<'a> Simulation<'a> {
             return;
         };
         let train = flow.train(&self.scenario.traffic);
-        let mut sizes = [0; TRAIN_MAX];
-        self.sizes.draw(&mut self.random, &mut sizes[..train]);
-        flow.packets_left -= train as u64;
-        self.pass(&mut flow, at_us, &sizes[..train]);
+        let mut sizes = [0; SIZES_MAX];
+        let drawn = train.min(SIZES_MAX as u64) as usize;
+        self.sizes.draw(&mut self.random, &mut sizes[..drawn]);
+        flow.packets_left -= train;
+        self.pass(&mut flow, at_us, &sizes[..drawn], train);
         flow.is_first = false;
         if flow.packets_left == 0 {
             self.free.push(slot);
@@ -225,14 +233,15 @@ impl<'a> Simulation<'a> {
         self.flows[slot as usize] = Some(flow);
     }
 
-    /// Packets through the network: counted in the truth, then metered.
-    fn pass(&mut self, flow: &mut Flow, at_us: i64, sizes: &[u16]) {
+    /// Packets through the network, whose sizes come again and again: counted in the truth, then metered.
+    fn pass(&mut self, flow: &mut Flow, at_us: i64, sizes: &[u16], packets: u64) {
         if flow.epoch != Some(self.routing.epoch) && !self.routing.route(self.scenario, &self.plan, flow) {
             flow.epoch = None;
             return;
         }
-        let packets = sizes.len() as u64;
-        let l3_bytes: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
+        let bytes = |sizes: &[u16]| -> u64 { sizes.iter().map(|size| u64::from(*size)).sum() };
+        let (rounds, rest) = (packets / sizes.len() as u64, packets as usize % sizes.len());
+        let l3_bytes = rounds * bytes(sizes) + bytes(&sizes[..rest]);
         for (series, framing) in &flow.counted_in {
             self.routing.series[*series].add(at_us, Sum { packets, l3_bytes, l2_bytes: l3_bytes + packets * framing });
         }
@@ -250,7 +259,13 @@ impl<'a> Simulation<'a> {
                 source.sequence = source.sequence.wrapping_add(1);
                 let seen = DataSource { pool: pool.wrapping_add(next as u32), ..*source };
                 point.keys.tcp_flags = flags;
-                self.exporters[point.router].packet(&mut point.entry, &point.keys, seen, at_us, sizes[picked as usize].into());
+                self.exporters[point.router].packet(
+                    &mut point.entry,
+                    &point.keys,
+                    seen,
+                    at_us,
+                    sizes[picked as usize % sizes.len()].into(),
+                );
             }
             sampler.skip -= packets - next;
         }
@@ -258,7 +273,7 @@ impl<'a> Simulation<'a> {
 
     fn truth(self, end_us: i64, last_us: i64, output: &mut impl Output) -> Truth {
         let exporters = self.exporters.into_iter().flat_map(|exporter| exporter.finish(last_us, output));
-        let (links, tags, customers) = crate::summary::of_links(self.scenario, &self.plan, &self.routing);
+        let (links, tags, customers, moved) = crate::summary::of_links(self.scenario, &self.plan, &self.routing);
         Truth {
             seed: self.scenario.seed,
             start_us: self.plan.start_us,
@@ -266,6 +281,7 @@ impl<'a> Simulation<'a> {
             links,
             tags,
             customers,
+            moved,
             ports: crate::summary::of_ports(self.scenario, &self.plan, &self.routing),
             exporters: exporters.collect(),
         }

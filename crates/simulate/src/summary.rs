@@ -3,17 +3,17 @@
 use crate::plan::Plan;
 use crate::routing::{Routing, SeriesKey};
 use crate::scenario::Scenario;
-use crate::truth::{CustomerTruth, LinkTruth, PortTruth, TagTruth};
+use crate::truth::{CustomerTruth, LinkTruth, MovedTruth, PortTruth, TagTruth};
 
 const DIRECTIONS: [&str; 2] = ["to_microsoft", "from_microsoft"];
 
-/// Links, tags and customers that had any traffic.
+/// Links, tags, customers and pairs of links that had any traffic.
 pub(crate) fn of_links(
     scenario: &Scenario,
     plan: &Plan,
     routing: &Routing,
-) -> (Vec<LinkTruth>, Vec<TagTruth>, Vec<CustomerTruth>) {
-    let (mut links, mut tags, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+) -> (Vec<LinkTruth>, Vec<TagTruth>, Vec<CustomerTruth>, Vec<MovedTruth>) {
+    let (mut links, mut tags, mut customers, mut moved) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (key, place) in &routing.keyed {
         let series = &routing.series[*place];
         let name = |link: usize| plan.links[link].name.clone();
@@ -46,9 +46,16 @@ pub(crate) fn of_links(
                 total: series.total,
                 windows_300_s: series.detail_windows(),
             }),
+            SeriesKey::Moved { from, to, direction } => moved.push(MovedTruth {
+                from: name(from),
+                to: name(to),
+                direction: DIRECTIONS[direction].to_owned(),
+                total: series.total,
+                windows_60_s: series.windows(),
+            }),
         }
     }
-    (links, tags, customers)
+    (links, tags, customers, moved)
 }
 
 /// Every port and member in both directions.

@@ -25,6 +25,9 @@ pub struct Truth {
     pub tags: Vec<TagTruth>,
     /// Per link, direction and customer prefix.
     pub customers: Vec<CustomerTruth>,
+    /// What links carried in place of others that were down, by pair and direction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<MovedTruth>,
     /// Per port (and member of a bundle) and direction, background included.
     pub ports: Vec<PortTruth>,
     /// Per router and observation domain.
@@ -133,6 +136,21 @@ pub struct CustomerTruth {
     pub total: Sum,
     /// Windows of 300 s.
     pub windows_300_s: Vec<WindowTruth>,
+}
+
+/// What one link carried in place of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedTruth {
+    /// Connection or transit link whose traffic it is.
+    pub from: String,
+    /// The one that carried it.
+    pub to: String,
+    /// `to_microsoft` or `from_microsoft`.
+    pub direction: String,
+    /// Over the whole run.
+    pub total: Sum,
+    /// Windows of 60 s.
+    pub windows_60_s: Vec<WindowTruth>,
 }
 
 /// One port, or one member of it, in one direction.

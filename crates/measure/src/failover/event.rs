@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::tables::{FailoverRow, Moved};
+use model::tables::FailoverRow;
 use model::time::{BIN_US, SECOND_US};
 use model::{Direction, Name};
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::field::Contrast;
+use super::groups::{Earlier, Grouped};
 use super::kinds::Kind;
 use super::track::{Mean, Part, Track};
 use super::{FailoverSettings, Failovers, Observed, Scene};
@@ -63,8 +64,9 @@ pub(crate) struct Event {
     /// Load of all links of the direction when it had settled, by link.
     after: BTreeMap<u32, f64>,
     pub(crate) account: Option<Account>,
-    /// What moved by tag and customer.
-    pub(crate) groups: Vec<Moved>,
+    /// What is to be compared by tag and customer, and what came of it.
+    pub(crate) earlier: Option<Earlier>,
+    pub(crate) grouped: Option<Grouped>,
     /// Looks at what moved where that are done.
     looks: usize,
     /// Busiest bin of each other link since the beginning, load on the wire over capacity.
@@ -106,7 +108,8 @@ impl Event {
             carried: BTreeMap::new(),
             after: BTreeMap::new(),
             account: None,
-            groups: Vec::new(),
+            earlier: None,
+            grouped: None,
             looks: 0,
             utilisation: BTreeMap::new(),
             returned_share: None,
@@ -257,7 +260,7 @@ impl Failovers {
                 event.followed = bin;
                 self.step(scene, &mut event, bin, others);
             }
-            event.restore_rows(&mut events[index]);
+            event.restore(&mut events[index]);
             events[index] = event;
         }
         self.events = events;
@@ -448,15 +451,15 @@ impl Failovers {
 }
 
 impl Event {
-    /// A copy without its rows, which are long and not looked at.
+    /// A copy without its rows and groups, which are long and not looked at.
     fn clone_light(&mut self) -> Event {
-        let rows = std::mem::take(&mut self.rows);
+        let (rows, earlier, grouped) = (std::mem::take(&mut self.rows), self.earlier.take(), self.grouped.take());
         let copy = self.clone();
-        self.rows = rows;
+        (self.rows, self.earlier, self.grouped) = (rows, earlier, grouped);
         copy
     }
 
-    fn restore_rows(&mut self, held: &mut Event) {
-        self.rows = std::mem::take(&mut held.rows);
+    fn restore(&mut self, held: &mut Event) {
+        (self.rows, self.earlier, self.grouped) = (std::mem::take(&mut held.rows), held.earlier.take(), held.grouped.take());
     }
 }

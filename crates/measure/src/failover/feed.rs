@@ -58,6 +58,7 @@ impl Owner {
         let newest_us = slot_start_us(now_us, BIN_US) - BIN_US;
         let ports = self.ports_seen(newest_us);
         failovers.take(&self.judging.settings, &self.state.names.links, (newest_us, now_us), (&[], &ports));
+        self.group(&mut failovers, now_us);
         let due = failovers.publish(&self.state.names.links, &self.judging.plans);
         self.state.failovers = failovers;
         due

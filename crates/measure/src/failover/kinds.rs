@@ -104,6 +104,7 @@ impl Failovers {
             return;
         }
         let first = parts.iter().copied().find(|index| self.events[*index].kind == Kind::ExchangeLost).unwrap_or(parts[0]);
+        let of_one = self.events[first].fallen.len();
         for index in parts.into_iter().filter(|index| *index != first) {
             let links = self.events[index].fallen.clone();
             self.events[index].withdraw();
@@ -114,6 +115,9 @@ impl Failovers {
         if event.kind != Kind::ExchangeLost {
             event.rows.clear();
             event.revision = 0;
+        }
+        if event.fallen.len() > of_one {
+            (event.earlier, event.grouped) = (None, None);
         }
         event.kind = Kind::ExchangeLost;
         event.exchange = Some(exchange);

@@ -82,8 +82,8 @@ pub(crate) fn row(event: &Event, links: Links<'_>, plans: &Plans) -> FailoverRow
         to_transit_share: account.map(|account| account.to_transit),
         returned_share: event.returned_share,
         survivor_peak_utilisation: survivor_peak(event),
-        p50_before_us: None,
-        p50_after_us: None,
+        p50_before_us: event.grouped.as_ref().and_then(|grouped| grouped.p50_before_us),
+        p50_after_us: event.grouped.as_ref().and_then(|grouped| grouped.p50_after_us),
         flaps: event.flaps,
         planned: plan.is_some(),
         status: Name::from(status),
@@ -110,7 +110,7 @@ fn moved(event: &Event, links: Links<'_>) -> Vec<Moved> {
         share_error: Some(share.error),
     };
     let mut rows: Vec<Moved> = account.shares.iter().filter(|share| share.share >= LISTED_LEAST).map(row).collect();
-    rows.extend(event.groups.iter().cloned());
+    rows.extend(event.grouped.iter().flat_map(|grouped| grouped.moved.iter().cloned()));
     rows
 }
 

@@ -61,7 +61,7 @@ fn put_ip(out: &mut Vec<u8>, record: &FlowRecord, ip_bytes: u64) {
 }
 
 /// The Internet checksum (RFC 1071) of bytes in which the checksum is 0.
-fn checksum(bytes: &[u8]) -> u16 {
+pub(crate) fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 = bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
     while sum > 0xFFFF {
         sum = (sum & 0xFFFF) + (sum >> 16);

@@ -54,6 +54,18 @@ pub(crate) struct Counters {
     pub(crate) out_packets: u64,
 }
 
+impl Counters {
+    /// What a poller makes of them: one line of JSON, its time in milliseconds since 1970.
+    pub(crate) fn line(&self, exporter: &str, interface: u32, now_us: i64) -> String {
+        let Counters { speed_bps: _, is_up, in_octets, in_packets, out_octets, out_packets } = self;
+        let (milliseconds, state) = (now_us.div_euclid(1_000), if *is_up { "up" } else { "down" });
+        format!(
+            "{{\"exporter\":\"{exporter}\",\"ifIndex\":{interface},\"time\":{milliseconds},\"in_octets\":{in_octets},\
+             \"in_pkts\":{in_packets},\"out_octets\":{out_octets},\"out_pkts\":{out_packets},\"oper_status\":\"{state}\"}}\n"
+        )
+    }
+}
+
 impl Sflow {
     pub(crate) fn new(agent: IpAddr, clock: DeviceClock, domains: &[u32], one_in: u32, is_expanded: bool) -> Sflow {
         let sub_agent = |id: &u32| SubAgent {

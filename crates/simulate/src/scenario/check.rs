@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::{Failure, Router, Scenario, ScenarioError, ToldBy, TrafficShape, WireProtocol};
+use super::{Failure, MirrorPort, Router, Scenario, ScenarioError, ToldBy, TrafficShape, WireProtocol};
 
 /// One day is more than a simulation needs, and bounds the memory of the truth.
 const DURATION_SECONDS_MAX: u32 = 86_400;
@@ -33,7 +33,8 @@ impl Scenario {
         self.check_ports()?;
         self.check_links()?;
         self.check_ends()?;
-        self.failures.iter().try_for_each(|failure| self.check_failure(failure))
+        self.failures.iter().try_for_each(|failure| self.check_failure(failure))?;
+        self.mirrors.iter().try_for_each(|mirror| self.check_mirror(mirror))
     }
 
     fn check_names_once(&self) -> Checked {
@@ -175,6 +176,22 @@ impl Scenario {
         }
     }
 
+    fn check_mirror(&self, mirror: &MirrorPort) -> Checked {
+        let name = &mirror.connection;
+        ensure(self.connections.iter().any(|connection| connection.name == *name), || {
+            format!("mirrors.connection: there is no connection \"{name}\"")
+        })?;
+        let rate = mirror.handshakes_per_second;
+        ensure((0.001..=10_000.0).contains(&rate), || {
+            format!("mirrors.handshakes_per_second of {name}: {rate} is not between 0.001 and 10000")
+        })?;
+        let is_time = |ms: f64| (0.0..=60_000.0).contains(&ms);
+        let are_times = is_time(mirror.round_trip_ms) && is_time(mirror.jitter_ms);
+        ensure(are_times && mirror.slower.iter().all(|slower| is_time(slower.extra_ms)), || {
+            format!("mirrors.round_trip_ms of {name}: times must be between 0 and 60000 milliseconds")
+        })
+    }
+
     fn check_failure(&self, failure: &Failure) -> Checked {
         match (&failure.connection, &failure.port, failure.member) {
             (Some(name), None, None) => ensure(self.link_names().any(|link| link == name), || {
@@ -189,13 +206,22 @@ impl Scenario {
             }
             _ => return fault("failures: name either a connection, or a port and its member".to_owned()),
         }
+        let is_drain = failure.drain_seconds > 0.0 || failure.residue_share > 0.0;
+        ensure(!is_drain || failure.connection.is_some(), || {
+            "failures.drain_seconds: only a connection is drained, a member is up or down".to_owned()
+        })?;
+        ensure((0.0..=DURATION_SECONDS_MAX.into()).contains(&failure.drain_seconds), || {
+            format!("failures.drain_seconds: {} is not between 0 and {DURATION_SECONDS_MAX}", failure.drain_seconds)
+        })?;
+        ensure((0.0..=1.0).contains(&failure.residue_share), || "failures.residue_share: it must be between 0 and 1".to_owned())?;
         for name in &failure.moves_to {
             ensure(self.link_names().any(|link| link == name), || {
                 format!("failures.moves_to: there is no connection or transit link \"{name}\"")
             })?;
         }
-        let is_ordered = failure.down_at_seconds >= 0.0 && failure.up_at_seconds.is_none_or(|up| up > failure.down_at_seconds);
-        ensure(is_ordered, || "failures.up_at_seconds: it must come after down_at_seconds".to_owned())
+        let down = failure.down_at_seconds + failure.drain_seconds;
+        let is_ordered = failure.down_at_seconds >= 0.0 && failure.up_at_seconds.is_none_or(|up| up > down);
+        ensure(is_ordered, || "failures.up_at_seconds: it must come after down_at_seconds and drain_seconds".to_owned())
     }
 }
 
@@ -204,8 +230,8 @@ impl TrafficShape {
         let is_share = |share: f64| (0.0..=1.0).contains(&share);
         ensure(is_share(self.ipv6_share), || "traffic.ipv6_share: it must be between 0 and 1".to_owned())?;
         ensure(is_share(self.night_ratio), || "traffic.night_ratio: it must be between 0 and 1".to_owned())?;
-        ensure((1..=64).contains(&self.packets_per_train), || {
-            "traffic.packets_per_train: it must be between 1 and 64".to_owned()
+        ensure((1..=65_536).contains(&self.packets_per_train), || {
+            "traffic.packets_per_train: it must be between 1 and 65536".to_owned()
         })?;
         let sizes = &self.packet_sizes;
         let sizes_fit = sizes.iter().all(|size| (60..=9_000).contains(&size.bytes) && size.weight >= 0.0);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Connection, ConnectionKind, FlowsCarry, MeteredSide, Port, Router, Scenario, Transit, WireProtocol};
+use super::{Connection, ConnectionKind, FlowsCarry, MeteredSide, MirrorPort, Port, Router, Scenario, Transit, WireProtocol};
 
 #[derive(Serialize)]
 struct Configuration {
@@ -12,6 +12,14 @@ struct Configuration {
     connection: Vec<ConnectionPart>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     transit: Vec<TransitPart>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tap: Vec<TapPart>,
+}
+
+#[derive(Serialize)]
+struct TapPart {
+    connection: String,
+    interface: String,
 }
 
 #[derive(Serialize)]
@@ -32,7 +40,8 @@ struct PortPart {
     counter_interfaces: Vec<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     members: Vec<u32>,
-    capacity_bps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity_bps: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metering: Option<&'static str>,
 }
@@ -68,7 +77,7 @@ struct TransitPart {
 }
 
 impl Scenario {
-    /// The sections `exporter`, `port`, `connection` and `transit` of the collector's configuration, TOML.
+    /// The sections `exporter`, `port`, `connection`, `transit` and `tap` of the collector's configuration, TOML.
     ///
     /// It says what an operator knows: ports of links, Microsoft's addresses, MAC addresses only where the
     /// scenario gives them. Sampling is left to the telemetry.
@@ -78,6 +87,7 @@ impl Scenario {
             port: self.ports.iter().filter(|port| self.carries_links(&port.name)).map(|port| self.port_part(port)).collect(),
             connection: self.connections.iter().map(|connection| self.connection_part(connection)).collect(),
             transit: self.transits.iter().map(|transit| self.transit_part(transit)).collect(),
+            tap: self.mirrors.iter().map(tap_part).collect(),
         };
         // Plain strings, numbers and lists: there is nothing that TOML cannot say.
         toml::to_string(&configuration).unwrap_or_default()
@@ -87,6 +97,15 @@ impl Scenario {
     pub fn customer_list(&self) -> String {
         let lines = self.customers.iter().flat_map(|customer| {
             customer.prefixes.iter().map(move |prefix| format!("{} {} {}\n", prefix.trunc(), customer.asn, customer.name))
+        });
+        lines.collect()
+    }
+
+    /// Microsoft's prefixes with service and region, one a line: a list of what an operator knows better than others.
+    pub fn service_list(&self) -> String {
+        let lines = self.services.iter().flat_map(|service| {
+            let name = if service.name.is_empty() { "AzureCloud" } else { &service.name };
+            service.prefixes.iter().map(move |prefix| format!("{} {name} {}\n", prefix.trunc(), service.region))
         });
         lines.collect()
     }
@@ -109,13 +128,16 @@ impl Scenario {
 
     fn port_part(&self, port: &Port) -> PortPart {
         let router = self.routers.iter().find(|router| router.name == port.router);
+        let has_counters =
+            router.is_some_and(|router| router.protocol == WireProtocol::Sflow && router.counter_interval_seconds > 0);
         PortPart {
             name: port.name.clone(),
             exporter: port.router.clone(),
             interfaces: flow_interfaces(port),
             counter_interfaces: vec![port.interface],
             members: port.members.iter().map(|member| member.interface).collect(),
-            capacity_bps: port.speed_bps,
+            // A bundle's is that of the members that are up, where counters tell.
+            capacity_bps: Some(port.speed_bps).filter(|_| port.members.is_empty() || !has_counters),
             metering: port.metering.and_then(|metering| side_name(router?, metering)),
         }
     }
@@ -170,6 +192,10 @@ impl Scenario {
         let is_own = vlans.len() > 1 && vlans.iter().filter(|other| **other == vlan).count() == 1;
         Some(vlan).filter(|vlan| *vlan != 0 && is_own)
     }
+}
+
+fn tap_part(mirror: &MirrorPort) -> TapPart {
+    TapPart { connection: mirror.connection.clone(), interface: mirror.interface.clone() }
 }
 
 /// The indexes by which flow records name a port.

@@ -11,7 +11,10 @@ mod router;
 use serde::Deserialize;
 
 pub(crate) use network::MacText;
-pub use network::{Background, Connection, ConnectionKind, Customer, Failure, FlowsCarry, Member, Metro, Port, Service, Transit};
+pub use network::{
+    Background, Connection, ConnectionKind, Customer, Failure, FlowsCarry, Member, Metro, MirrorPort, Port, Service, Slower,
+    Transit,
+};
 pub use router::{Delivery, FlowTimes, MeteredSide, OutputInterface, Router, Sampling, SamplingMethod, ToldBy, WireProtocol};
 
 /// A scenario that cannot be run, as one sentence that names the key.
@@ -51,6 +54,9 @@ pub struct Scenario {
     /// Connections and bundle members that go down.
     #[serde(default)]
     pub failures: Vec<Failure>,
+    /// Mirror ports of connections.
+    #[serde(default)]
+    pub mirrors: Vec<MirrorPort>,
     /// How traffic looks.
     #[serde(default)]
     pub traffic: TrafficShape,
@@ -75,7 +81,8 @@ pub struct TrafficShape {
     pub packet_sizes: Vec<PacketSize>,
     /// Flow lengths and their weights.
     pub flow_lengths: Vec<FlowLength>,
-    /// Packets that a flow sends back to back, at one instant: more makes long runs cheaper.
+    /// Packets that a flow sends back to back, at one instant, 1 to 65,536: more makes long runs cheaper. Of more than 64 the
+    /// sizes of the first 64 come again and again.
     pub packets_per_train: u32,
 }
 

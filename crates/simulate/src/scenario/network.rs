@@ -233,9 +233,47 @@ pub struct Failure {
     /// Seconds after the start; never, if left out.
     #[serde(default)]
     pub up_at_seconds: Option<f64>,
+    /// The traffic leaves little by little over this long, as when Microsoft drains it, seconds; at once, if left out.
+    #[serde(default)]
+    pub drain_seconds: f64,
+    /// Share of the flows that stay, 0 to 1.
+    #[serde(default)]
+    pub residue_share: f64,
     /// The links that take the traffic, in equal parts; by default the metro's other links, else all others.
     #[serde(default)]
     pub moves_to: Vec<String>,
+}
+
+/// A mirror port that copies SYN and SYN-ACK of a connection, in ERSPAN.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MirrorPort {
+    /// Whose packets it has.
+    pub connection: String,
+    /// The name under which the collector knows it.
+    pub interface: String,
+    /// Handshakes that customers begin with Microsoft, a second on average.
+    pub handshakes_per_second: f64,
+    /// Least time from SYN to SYN-ACK, milliseconds.
+    pub round_trip_ms: f64,
+    /// Mean of what comes on top, milliseconds; it scatters exponentially.
+    #[serde(default)]
+    pub jitter_ms: f64,
+    /// Times when it takes longer.
+    #[serde(default)]
+    pub slower: Vec<Slower>,
+}
+
+/// A time when packets wait.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slower {
+    /// Seconds after the start.
+    pub at_seconds: f64,
+    /// How long, seconds.
+    pub duration_seconds: f64,
+    /// How much longer a round trip takes then, milliseconds.
+    pub extra_ms: f64,
 }
 
 fn microsoft_asn() -> u32 {

@@ -46,7 +46,7 @@ pub struct Router {
     /// How often templates and options are sent again, seconds.
     #[serde(default = "default_template_refresh")]
     pub template_refresh_seconds: u32,
-    /// How often sFlow interface counters are sent, seconds; 0 is never.
+    /// How often interface counters are sent (sFlow) or polled (the others), seconds; 0 is never.
     #[serde(default = "default_counter_interval")]
     pub counter_interval_seconds: u32,
     /// The device's clock minus the true time, milliseconds.
@@ -197,6 +197,9 @@ pub enum OutputInterface {
     Known,
     /// 0.
     Zero,
+    /// Of several equal paths always the first: the first link of the kind on the router, whichever a packet takes.
+    #[serde(rename = "first_path")]
+    FirstPath,
 }
 
 /// What happens to datagrams on the way to the collector.

@@ -167,6 +167,64 @@ up_at_seconds = 120.0
 }
 
 #[test]
+fn a_drained_connection_empties_step_by_step_and_keeps_a_residue() {
+    let second = r#"
+[[connections]]
+name = "fra-2"
+kind = "direct"
+port = "pni"
+to_microsoft_bps = 100_000.0
+from_microsoft_bps = 500_000.0
+
+[[failures]]
+connection = "fra-1"
+down_at_seconds = 60.0
+drain_seconds = 60.0
+residue_share = 0.1
+up_at_seconds = 180.0
+"#;
+    let (truth, _) = play(&(SMALLEST.replace("duration_seconds = 60", "duration_seconds = 240") + second));
+    let by_minute = |windows: &[crate::truth::WindowTruth]| {
+        let at = |minute: i64| windows.iter().find(|window| window.start_us == truth.start_us + minute * 60_000_000);
+        [0, 1, 2, 3].map(|minute| at(minute).map_or(0, |window| window.sum.packets))
+    };
+    let is_from = |direction: &str| direction == "from_microsoft";
+    let link = truth.links.iter().find(|link| link.link == "fra-1" && is_from(&link.direction)).expect("the link");
+    let moved = truth.moved.iter().find(|moved| is_from(&moved.direction)).expect("what moved");
+    assert_eq!((moved.from.as_str(), moved.to.as_str()), ("fra-1", "fra-2"));
+    let (link, moved) = (by_minute(&link.windows_60_s), by_minute(&moved.windows_60_s));
+    assert!(link[0] > link[1] && link[1] > link[2] && link[2] > 0 && link[3] > link[1], "{link:?}");
+    assert!(moved[0] == 0 && moved[1] > 0 && moved[2] > moved[1] && moved[3] == 0, "{moved:?}");
+}
+
+#[test]
+fn a_router_that_exports_the_first_path_hides_the_second_link() {
+    let second = r#"
+[[ports]]
+name = "pni-2"
+router = "r1"
+interface = 11
+interface_name = "et-0/0/1"
+speed_bps = 100_000_000_000
+
+[[connections]]
+name = "fra-2"
+kind = "direct"
+port = "pni-2"
+to_microsoft_bps = 400_000.0
+from_microsoft_bps = 2_000_000.0
+"#;
+    let outputs = |keys: &str| -> Vec<(u64, u64)> {
+        let (truth, sent) = play(&(with("ipfix", keys) + second));
+        assert!(truth.links.iter().all(|link| link.total.packets > 0));
+        let (read, _) = readers::netflow(&sent);
+        read.by_interfaces.keys().copied().filter(|(input, _)| *input == 20).collect()
+    };
+    assert_eq!(outputs(""), [(20, 10), (20, 11)]);
+    assert_eq!(outputs("output_interface = \"first_path\""), [(20, 10)]);
+}
+
+#[test]
 fn ipfix_counts_data_and_option_records_and_v5_its_records() {
     // (protocol, keys, where the domain stands, where the number stands)
     for (protocol, keys, domain, number) in
