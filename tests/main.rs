@@ -8,6 +8,7 @@ mod failovers;
 mod floods;
 mod flows;
 mod latency;
+mod objects;
 mod package;
 mod page;
 mod pages;

@@ -82,7 +82,10 @@ impl Cache {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(ObjectsError::file("make", parent))?;
         }
-        fs::hard_link(self.path(object), &path).map_err(ObjectsError::file("link", &path))
+        let object = self.path(object);
+        // Some file systems have no links.
+        let linked = fs::hard_link(&object, &path).or_else(|_| fs::copy(&object, &path).map(|_| ()));
+        linked.map_err(ObjectsError::file("link", &path))
     }
 
     fn path(&self, object: &ObjectPath) -> PathBuf {

@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(one.object(), "100000-60.1898fde1e3b44001-1f40.parquet");
         let others = [file("100000-60.parquet", 8_001, one.modified_ns), file("100000-60.parquet", 8_000, one.modified_ns + 1)];
         for other in others {
-            assert_ne!(fingerprint(&[one.clone()]), fingerprint(&[other]));
+            assert_ne!(fingerprint(std::slice::from_ref(&one)), fingerprint(&[other]));
         }
         assert_ne!(fingerprint(&[]), fingerprint(&[one]));
     }

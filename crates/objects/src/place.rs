@@ -3,6 +3,7 @@
 //! Credentials, endpoints and regions are those that Azure's and Amazon's own tools read (`AZURE_STORAGE_…`,
 //! `AWS_…`); without any, the machine's managed identity or role. Nothing of them is ever shown.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -22,7 +23,7 @@ const RETRIES: usize = 2;
 const MANIFEST_BYTES_MOST: u64 = 16 << 20;
 
 /// Tables in an object store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Place {
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
@@ -62,6 +63,13 @@ fn split(url: &str) -> Result<(Address<'_>, Path), String> {
     };
     let prefix = Path::parse(rest).map_err(|_| format!("\"{url}\": the prefix is none that objects can have; {FORMS}"))?;
     Ok((address, prefix))
+}
+
+impl fmt::Debug for Place {
+    /// Nothing of how it is reached: a key may be part of that.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Place").field(&self.shown).finish()
+    }
 }
 
 impl Place {
@@ -186,7 +194,8 @@ impl Place {
     }
 }
 
-/// What an error says, on one line and without the queries of addresses, which a signature may be part of.
+/// What an error says, on one line and without what a signature may be part of: the queries of addresses, and of the answer all but
+/// its code.
 fn plain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -196,6 +205,10 @@ fn plain(error: &dyn std::error::Error) -> String {
             text = format!("{text}: {more}");
         }
         source = cause.source();
+    }
+    if let Some((before, answer)) = text.split_once("<?xml") {
+        let code = answer.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+        text = format!("{before}{}", code.map_or("", |(code, _)| code));
     }
     let words = text.split_whitespace().map(|word| match word.split_once('?') {
         Some((address, _)) if word.contains("://") => format!("{address}?…"),
@@ -278,6 +291,10 @@ mod tests {
     fn reasons_are_short_and_tell_no_signature() {
         let error = std::io::Error::other("error sending request for url (https://account/c/o?sig=SECRET&se=1)\nagain");
         assert_eq!(plain(&error), "error sending request for url (https://account/c/o?… again");
+        let answer = std::io::Error::other(
+            "403 Forbidden: <?xml version=\"1.0\"?><Error><Code>AuthenticationFailed</Code><A>MAC</A></Error>",
+        );
+        assert_eq!(plain(&answer), "403 Forbidden: AuthenticationFailed");
         assert!(plain(&std::io::Error::other("a".repeat(9_000))).chars().count() <= REASON_LETTERS_MOST + 1);
     }
 }

@@ -192,7 +192,10 @@ impl Reader {
         let manifest = loop {
             attempts -= 1;
             let manifest = match self.manifest(&path, &hour).await {
-                Err(damaged @ ObjectsError::Damaged { .. }) => return Ok(self.note(damaged.to_string())),
+                Err(damaged @ ObjectsError::Damaged { .. }) => {
+                    self.note(damaged.to_string());
+                    return Ok(());
+                }
                 manifest => manifest?,
             };
             let missing = match &manifest {

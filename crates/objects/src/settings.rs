@@ -42,6 +42,12 @@ pub struct ObjectsSettings {
 }
 
 impl ObjectsConfig {
+    /// As it is where an address and a name are given.
+    pub fn of(url: &str, collector: &str) -> ObjectsConfig {
+        let (url, collector) = (Some(url.to_owned()), Some(collector.to_owned()));
+        ObjectsConfig { url, collector, limits: ObjectsLimits::default() }
+    }
+
     /// Checks it; what is wrong is added to `errors`. `None` where nothing is to be copied.
     pub fn check(&self, errors: &mut Vec<String>) -> Option<ObjectsSettings> {
         errors.extend(self.limits.check().err());

@@ -16,7 +16,7 @@ const WHOLE: f64 = 0.9;
 
 /// Reads the failovers up to the end of the range in which connections lost all they had, of both IP versions.
 pub(crate) fn read(data: &Data) -> Result<Vec<Fall>, ReportError> {
-    let rows = store::read::<FailoverRow>(data.folder(), i64::MIN, data.range().to_us)?.rows;
+    let rows = data.tables().read::<FailoverRow>(i64::MIN, data.range().to_us)?;
     let mut last: BTreeMap<Name, FailoverRow> = BTreeMap::new();
     for row in rows {
         let is_newer = last.get(&row.event_id).is_none_or(|held| held.revision < row.revision);
