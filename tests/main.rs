@@ -9,6 +9,7 @@ mod failovers;
 mod floods;
 mod flows;
 mod latency;
+mod objects;
 mod package;
 mod page;
 mod pages;

@@ -63,6 +63,11 @@ struct ConfigurationFile {
     alert_rule: Vec<alert::RuleConfig>,
     alert_target: Vec<alert::TargetConfig>,
     silence: Vec<alert::Silence>,
+    #[cfg(feature = "objects")]
+    objects: objects::ObjectsConfig,
+    /// Of a program that copies.
+    #[cfg(not(feature = "objects"))]
+    objects: Option<serde::de::IgnoredAny>,
     #[cfg(feature = "web")]
     web: crate::page::WebConfig,
     /// Of a program that has a page.
@@ -97,6 +102,9 @@ pub(crate) struct Configured {
     pub(crate) shared: Shared,
     pub(crate) receive: ReceiverSettings,
     store: StoreSettings,
+    /// Where tables are copied to.
+    #[cfg(feature = "objects")]
+    pub(crate) objects: Option<objects::ObjectsSettings>,
     /// Where interface counters are had from.
     pub(crate) counters: Vec<CounterSource>,
     /// What is alerted of, and to whom.
@@ -121,6 +129,12 @@ impl Configured {
         let exporters = counter_sources::known_exporters(&file.exporter);
         let counters = counter_sources::check(&file.counters, &folder, &exporters, &mut errors);
         let alerts = AlertPlan::check(file.alerts, file.alert_rule, (&file.alert_target, &folder), file.silence, &mut errors);
+        #[cfg(feature = "objects")]
+        let objects = file.objects.check(&mut errors);
+        #[cfg(not(feature = "objects"))]
+        errors.extend(
+            file.objects.map(|_| "[objects]: this program was built without object stores (the feature objects)".to_owned()),
+        );
         #[cfg(feature = "web")]
         let page = file.web.check(&folder, &file.report, exporters, &mut errors);
         let edge = PeeringConfig {
@@ -163,6 +177,8 @@ impl Configured {
             shared,
             receive: file.receive,
             store: file.store,
+            #[cfg(feature = "objects")]
+            objects,
             counters,
             probes,
             alerts,
@@ -215,6 +231,8 @@ pub(crate) fn sections() -> Vec<(&'static str, &'static [model::settings::Settin
         (StoreSettings::SECTION, StoreSettings::SETTINGS),
         (ReportSettings::SECTION, ReportSettings::SETTINGS),
         (AlertSettings::SECTION, AlertSettings::SETTINGS),
+        #[cfg(feature = "objects")]
+        (objects::ObjectsLimits::SECTION, objects::ObjectsLimits::SETTINGS),
         #[cfg(feature = "web")]
         (web::WebLimits::SECTION, web::WebLimits::SETTINGS),
     ]

@@ -12,6 +12,8 @@ mod collector;
 mod commands;
 mod configuration;
 mod connections;
+#[cfg(feature = "objects")]
+mod copying;
 mod counter_sources;
 mod events;
 mod failure;
@@ -32,6 +34,8 @@ mod places;
 mod planned;
 mod probe_sources;
 mod service;
+#[cfg(feature = "report")]
+mod tables;
 mod writer;
 
 use std::process::ExitCode;

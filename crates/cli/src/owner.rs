@@ -28,6 +28,9 @@ pub(crate) struct Publisher {
     /// What earlier failovers tell of the next, and the same as it is handed on.
     falls: (Falls, Arc<[Fall]>),
     writer: Writer,
+    /// A live collector's that has where to.
+    #[cfg(feature = "objects")]
+    copying: Option<crate::copying::Copying>,
     data: PathBuf,
     /// What the last minutes told of exporters and paths, for the page.
     #[cfg(feature = "web")]
@@ -47,6 +50,8 @@ impl Publisher {
             alerts,
             falls: Default::default(),
             writer: Writer::start(store),
+            #[cfg(feature = "objects")]
+            copying: None,
             data: data.to_path_buf(),
             #[cfg(feature = "web")]
             heard: crate::page::Heard::default(),
@@ -62,6 +67,10 @@ impl Publisher {
     ) -> Result<(Publisher, Option<i64>), Failure> {
         let (keeper, earlier) = Keeper::open(data, &Rules::of(&configured.shared))?;
         let mut publisher = Publisher::open(configured, store, data)?;
+        #[cfg(feature = "objects")]
+        if let Some(settings) = &configured.objects {
+            publisher.copying = Some(crate::copying::Copying::start(settings, data)?);
+        }
         match earlier.kept {
             Some(kept) => publisher.kept = kept,
             None => {
@@ -136,14 +145,19 @@ impl Publisher {
             self.writer.sync(sync);
         }
         let changes = self.connections.changes(self.kept.owner.links(), now_us);
-        let health = Health { written: self.writer.written(), is_disk_failing: self.writer.is_failing() };
+        let health = Health {
+            written: self.writer.written(),
+            is_disk_failing: self.writer.is_failing(),
+            #[cfg(feature = "objects")]
+            copied: self.copied(),
+        };
         for publication in &due {
             if let Rows::Failovers(rows) = &publication.rows {
                 self.learn(rows);
             }
         }
         self.alerts.look(&due);
-        let alerts = self.alerts.judge(&self.kept.owner, &self.falls.1, health, now_us);
+        let alerts = self.alerts.judge(&self.kept.owner, &self.falls.1, &health, now_us);
         self.writer.publish(due.into_iter().chain(changes).chain(alerts));
         self.writer.compact(now_us);
         self.writer.publish_flows(now_us);
@@ -166,6 +180,8 @@ impl Publisher {
             late_records: owner.late_records(),
             written: self.writer.written(),
             waiting: self.writer.waiting(),
+            #[cfg(feature = "objects")]
+            copied: self.copied(),
         }
     }
 
@@ -173,6 +189,12 @@ impl Publisher {
     pub(crate) fn advance_and_wait(&mut self, now_us: i64) -> bool {
         self.advance(now_us);
         self.writer.catch_up()
+    }
+
+    /// How far the copy in the object store is; `None` where there is none.
+    #[cfg(feature = "objects")]
+    fn copied(&self) -> Option<crate::copying::Copied> {
+        self.copying.as_ref().map(crate::copying::Copying::copied)
     }
 
     fn enter(&mut self, entry: Entry) -> Vec<Publication> {
@@ -210,7 +232,10 @@ impl Publisher {
         self.save();
         self.keep(&Entry::End);
         self.writer.publish(self.alerts.stop(now_us));
-        Ok((self.kept.owner, self.writer.finish(now_us)?))
+        let written = self.writer.finish(now_us);
+        #[cfg(feature = "objects")]
+        self.copying.into_iter().for_each(crate::copying::Copying::finish);
+        Ok((self.kept.owner, written?))
     }
 
     /// Publishes what open windows hold so far, for readers, saves them for the next start, and ends.
@@ -228,7 +253,10 @@ impl Publisher {
         self.keep(&Entry::End);
         self.writer.publish(self.alerts.stop(now_us));
         let is_saved = self.keeper.as_ref().is_some_and(|keeper| keeper.sync().is_some());
-        let written = self.writer.finish(now_us)?;
+        let written = self.writer.finish(now_us);
+        #[cfg(feature = "objects")]
+        self.copying.into_iter().for_each(crate::copying::Copying::finish);
+        let written = written?;
         if is_saved { Ok((self.kept.owner, written)) } else { Err(Failure::failed("the open windows could not be saved")) }
     }
 }

@@ -273,7 +273,7 @@ mod tests {
         assert!(run(&["no-such-program-here".to_owned()], &stop).is_err());
         // Neither it nor what it leaves behind holds up the end.
         stop.store(true, Ordering::Relaxed);
-        for script in ["sleep 3600", "sleep 3600 & exit 0"] {
+        for script in ["sleep 60", "sleep 60 & exit 0"] {
             assert_eq!(shell(script), Ok(String::new()), "{script}");
         }
     }

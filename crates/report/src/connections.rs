@@ -17,7 +17,7 @@ pub(crate) struct Edge {
 impl Edge {
     /// Reads the table.
     pub(crate) fn read(data: &Data) -> Result<Edge, ReportError> {
-        let rows = store::read::<ConnectionRow>(data.folder(), i64::MIN, data.range().to_us)?.rows;
+        let rows = data.tables().read::<ConnectionRow>(i64::MIN, data.range().to_us)?;
         let mut links: BTreeMap<Name, ConnectionRow> = BTreeMap::new();
         let mut first_us: BTreeMap<Name, i64> = BTreeMap::new();
         for row in rows {

@@ -1,30 +1,23 @@
-//! A data folder, open to SQL over a range.
+//! Tables, open to SQL over a range.
 
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use datafusion::arrow::compute::cast;
-use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{Expr, cast as cast_to};
-use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext, col, ident, lit};
-use datafusion::scalar::ScalarValue;
+use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext, col};
 use futures::StreamExt;
-use model::time::HOUR_US;
-use store::{ListedFile, Listing};
+use store::Listing;
 use tokio::runtime::Runtime;
 
 use crate::batch::Batch;
+use crate::frames::{as_viewed, files, fits, has_column, holes, instant, viewed};
+use crate::sharing::{SharedNames, stays};
 use crate::tables::{TABLES, Table, by_name};
-use crate::{Range, ReportError, ReportSettings};
+use crate::{Range, ReportError, ReportSettings, Tables};
 
 /// How often a query is asked again, after files that it stumbled over were taken out or an hour was exchanged under it.
 const ATTEMPTS: usize = 4;
@@ -56,28 +49,36 @@ pub struct Rows {
     pub rows: Vec<Vec<serde_json::Value>>,
 }
 
-/// The tables of a data folder, of a range.
+/// The tables of a range.
 pub struct Data {
-    folder: PathBuf,
+    tables: Tables,
     range: Range,
     /// Rows that queries see: of one table, or of every one that has the column.
     filters: Vec<(Option<&'static str>, Filter)>,
-    context: SessionContext,
+    pub(crate) context: SessionContext,
     runtime: Runtime,
-    /// What was listed of each table that was asked for, and what is to be said of it.
-    listed: Mutex<Vec<(&'static Table, Listing)>>,
+    /// What was listed of each table that was asked for, a listing a collector, and what is to be said of it.
+    listed: Mutex<Vec<(&'static Table, Vec<Listing>)>>,
+    /// What several collectors have rows of.
+    pub(crate) shared: SharedNames,
     asked: BTreeSet<String>,
 }
 
 impl Data {
-    /// Opens a folder. Rows that do not fit the filters are not seen, in tables that have the column.
+    /// Opens tables. Rows that do not fit the filters are not seen, in tables that have the column.
     ///
     /// # Errors
     ///
-    /// If there is nothing in the folder, or no table has a filter's column.
-    pub fn open(folder: &Path, range: Range, filters: &[Filter], settings: &ReportSettings) -> Result<Data, ReportError> {
-        if !store::has_tables(folder) {
-            let what = format!("{}: there are no tables in this folder; give the --data of collect or replay", folder.display());
+    /// If there are none, or no table has a filter's column.
+    pub fn open(
+        tables: impl Into<Tables>,
+        range: Range,
+        filters: &[Filter],
+        settings: &ReportSettings,
+    ) -> Result<Data, ReportError> {
+        let tables = tables.into();
+        if !tables.has_tables() {
+            let what = format!("{}: there are no tables in this folder; give the --data of collect or replay", tables.name());
             return Err(ReportError::NoData(what));
         }
         for filter in filters {
@@ -94,12 +95,13 @@ impl Data {
             .set_bool("datafusion.sql_parser.enable_ident_normalization", true);
         let runtime = Runtime::new().map_err(|error| ReportError::Query(format!("no threads for it: {error}")))?;
         Ok(Data {
-            folder: folder.to_path_buf(),
+            tables,
             range,
             filters: filters.iter().map(|filter| (None, filter.clone())).collect(),
             context: SessionContext::new_with_config_rt(config, memory),
             runtime,
             listed: Mutex::default(),
+            shared: SharedNames::default(),
             asked: BTreeSet::new(),
         })
     }
@@ -126,9 +128,9 @@ impl Data {
         self.range
     }
 
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Where the tables are had from.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// Makes tables known to queries; those that are known already stay as they are.
@@ -139,22 +141,35 @@ impl Data {
     pub fn register(&mut self, names: &[&str]) -> Result<(), ReportError> {
         let new: Vec<&'static Table> =
             names.iter().filter_map(|name| by_name(name).filter(|_| self.asked.insert((*name).to_owned()))).collect();
-        let listings: Vec<Result<Listing, ReportError>> = std::thread::scope(|scope| {
+        let listings: Vec<Result<Vec<Listing>, ReportError>> = std::thread::scope(|scope| {
             let of = &*self;
             let lists: Vec<_> = new.iter().map(|table| scope.spawn(move || of.list(table))).collect();
             let join = |list: std::thread::ScopedJoinHandle<'_, _>| list.join().unwrap_or_else(|panic| resume_unwind(panic));
             lists.into_iter().map(join).collect()
         });
-        for (table, listing) in new.into_iter().zip(listings) {
-            let listing = listing?;
-            self.show(table, &listing)?;
-            self.listed().push((table, listing));
+        for (table, listings) in new.into_iter().zip(listings) {
+            let listings = listings?;
+            self.show(table, &listings)?;
+            self.listed().push((table, listings));
         }
         Ok(())
     }
 
-    fn listed(&self) -> MutexGuard<'_, Vec<(&'static Table, Listing)>> {
+    fn listed(&self) -> MutexGuard<'_, Vec<(&'static Table, Vec<Listing>)>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the tables known that a query names; all of them to one that asks which there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`Data::register`].
+    pub fn register_named_in(&mut self, sql: &str) -> Result<(), ReportError> {
+        let text = sql.to_ascii_lowercase();
+        let words: BTreeSet<&str> = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').collect();
+        let asks_for_all = ["information_schema", "show"].iter().any(|word| words.contains(word));
+        let named = TABLES.iter().map(|table| table.name).filter(|name| asks_for_all || words.contains(name));
+        self.register(&named.collect::<Vec<_>>())
     }
 
     /// Makes every table known.
@@ -167,7 +182,30 @@ impl Data {
     }
 
     /// Puts what was listed in a query's sight: the rows of the range that fit the filters.
-    fn show(&self, table: &Table, listing: &Listing) -> Result<(), ReportError> {
+    fn show(&self, table: &Table, listings: &[Listing]) -> Result<(), ReportError> {
+        let left_out = if listings.len() > 1 { self.left_out(table)? } else { Arc::default() };
+        let mut frames = Vec::new();
+        for (place, listing) in listings.iter().enumerate() {
+            let mut frame = self.frame(table, listing)?;
+            for left in left_out.get(place).into_iter().flatten() {
+                frame = frame.filter(stays(table, left))?;
+            }
+            frames.push(frame);
+        }
+        let mut frames = frames.into_iter();
+        let Some(first) = frames.next() else { return Ok(()) };
+        let mut frame = frames.try_fold(first, |all, next| all.union(next))?;
+        let is_of = |of: &Option<&str>| of.is_none_or(|of| of == table.name);
+        for (_, filter) in self.filters.iter().filter(|(of, filter)| is_of(of) && has_column(table, &filter.column)) {
+            frame = frame.filter(fits(filter))?;
+        }
+        self.context.deregister_table(table.name)?;
+        self.context.register_table(table.name, frame.into_view())?;
+        Ok(())
+    }
+
+    /// A collector's rows of the range.
+    pub(crate) fn frame(&self, table: &Table, listing: &Listing) -> Result<DataFrame, ReportError> {
         let schema = viewed(&listing.schema);
         let rows = listing.rows.as_ref().map(|rows| as_viewed(rows, &schema)).transpose()?;
         let in_memory = MemTable::try_new(schema.clone(), vec![rows.into_iter().collect()])?;
@@ -177,24 +215,17 @@ impl Data {
         let (inside, at_the_ends): (Vec<_>, Vec<_>) = listing.files.iter().partition(|file| is_inside(&file.span_us));
         if !at_the_ends.is_empty() {
             let mut ends = self.context.read_table(files(&at_the_ends, &schema)?)?;
-            let at = |at_us: i64| lit(ScalarValue::TimestampMicrosecond(Some(at_us), Some("UTC".into())));
             if !table.is_lasting {
-                ends = ends.filter(col(table.time).gt_eq(at(self.range.from_us)))?;
+                ends = ends.filter(col(table.time).gt_eq(instant(self.range.from_us)))?;
             }
-            ends = ends.filter(col(table.time).lt(at(self.range.to_us)))?;
+            ends = ends.filter(col(table.time).lt(instant(self.range.to_us)))?;
             frame = if listing.rows.is_some() { ends.union(frame)? } else { ends };
         }
         if !inside.is_empty() {
             let inside = self.context.read_table(files(&inside, &schema)?)?;
             frame = if listing.rows.is_some() || !at_the_ends.is_empty() { inside.union(frame)? } else { inside };
         }
-        let is_of = |of: &Option<&str>| of.is_none_or(|of| of == table.name);
-        for (_, filter) in self.filters.iter().filter(|(of, filter)| is_of(of) && has_column(table, &filter.column)) {
-            frame = frame.filter(fits(filter))?;
-        }
-        self.context.deregister_table(table.name)?;
-        self.context.register_table(table.name, frame.into_view())?;
-        Ok(())
+        Ok(frame)
     }
 
     /// Runs a query over known tables and takes its rows in, batch by batch, into what `start` gives.
@@ -231,6 +262,17 @@ impl Data {
             }))?;
             Ok(batches)
         })
+    }
+
+    /// As [`Data::fold`], once.
+    pub(crate) fn fold_once<S>(
+        &self,
+        sql: &str,
+        mut state: S,
+        mut take: impl FnMut(&mut S, &Batch<'_>) -> Result<(), ReportError>,
+    ) -> Result<S, ReportError> {
+        let ran = self.runtime.block_on(self.run(sql, &mut |batch| take(&mut state, &Batch::new(batch))));
+        ran.map(|()| state).map_err(|stumble| stumble.error)
     }
 
     /// Asks until there is an answer: files may go, come anew or turn out to be damaged while they are read.
@@ -282,56 +324,69 @@ impl Data {
     fn mend(&self) -> Result<(), ReportError> {
         let mut listed = self.listed();
         let mut has_changed = false;
-        for (table, listing) in listed.iter_mut() {
+        for (table, listings) in listed.iter_mut() {
             let mut fresh = self.list(table)?;
-            fresh.files.retain(|file| !listing.damaged.iter().any(|damaged| damaged.path == file.path));
-            if fresh.files != listing.files {
-                fresh.damaged.append(&mut listing.damaged);
-                *listing = fresh;
-                self.show(table, listing)?;
+            let mut is_other = false;
+            for (fresh, listing) in fresh.iter_mut().zip(listings.iter_mut()) {
+                fresh.files.retain(|file| !listing.damaged.iter().any(|damaged| damaged.path == file.path));
+                if fresh.files != listing.files {
+                    fresh.damaged.append(&mut listing.damaged);
+                    std::mem::swap(fresh, listing);
+                    is_other = true;
+                }
+            }
+            if is_other {
+                self.show(table, listings)?;
                 has_changed = true;
             }
         }
         if has_changed {
             return Ok(());
         }
-        for (table, listing) in listed.iter_mut() {
-            if (table.pass_over_damaged)(listing) {
-                self.show(table, listing)?;
+        for (table, listings) in listed.iter_mut() {
+            let damaged = listings.iter_mut().filter_map(|listing| (table.pass_over_damaged)(listing).then_some(())).count();
+            if damaged > 0 {
+                self.show(table, listings)?;
             }
         }
         Ok(())
     }
 
-    /// What a table has of the range, and what lasts of all time before its end.
-    fn list(&self, table: &Table) -> Result<Listing, ReportError> {
+    /// What a table has of the range, and what lasts of all time before its end, collector by collector.
+    pub(crate) fn list(&self, table: &Table) -> Result<Vec<Listing>, ReportError> {
         let from_us = if table.is_lasting { i64::MIN } else { self.range.from_us };
-        Ok((table.list)(&self.folder, from_us, self.range.to_us)?)
+        let folders = self.tables.folders(table.name, from_us, self.range.to_us)?;
+        folders.iter().map(|(_, folder)| Ok((table.list)(folder, from_us, self.range.to_us)?)).collect()
     }
 
     /// What is to be known of the files that were read: those that were passed over, and hours of which there is nothing.
     pub fn notes(&self) -> Vec<String> {
         let listed = self.listed();
+        let damaged = |listings: &Vec<Listing>| listings.iter().flat_map(|listing| listing.damaged.clone()).collect::<Vec<_>>();
         let mut notes: Vec<String> =
-            listed.iter().flat_map(|(_, listing)| listing.damaged.iter().map(ToString::to_string)).collect();
+            listed.iter().flat_map(|(_, listings)| damaged(listings)).map(|damaged| damaged.to_string()).collect();
         notes.sort();
         notes.dedup();
-        for (table, listing) in listed.iter().filter(|(table, _)| table.name.starts_with("links") || table.name == "traffic") {
-            notes.extend(holes(table.name, &listing.hours_us, self.range));
+        notes.extend(self.tables.notes());
+        notes.extend(self.shared.notes());
+        for (table, listings) in listed.iter().filter(|(table, _)| table.name.starts_with("links") || table.name == "traffic") {
+            let hours_us = listings.iter().flat_map(|listing| listing.hours_us.iter().copied()).collect();
+            notes.extend(holes(table.name, &hours_us, self.range));
         }
         notes
     }
 
     /// Whether a table has anything in the range.
     pub(crate) fn has_rows(&self, name: &str) -> bool {
-        self.listed().iter().any(|(table, listing)| table.name == name && !listing.hours_us.is_empty())
+        let has_some = |listings: &[Listing]| listings.iter().any(|listing| !listing.hours_us.is_empty());
+        self.listed().iter().any(|(table, listings)| table.name == name && has_some(listings))
     }
 
     /// Seconds of the range of which a table has windows, each `window_us` long; what is missing is no zero.
     pub(crate) fn known_seconds(&self, name: &str, window_us: i64) -> f64 {
         let listed = self.listed();
         let mut spans: Vec<(i64, i64)> = Vec::new();
-        for (_, listing) in listed.iter().filter(|(table, _)| table.name == name) {
+        for listing in listed.iter().filter(|(table, _)| table.name == name).flat_map(|(_, listings)| listings) {
             spans.extend(listing.files.iter().map(|file| file.span_us).chain(listing.starts_us.iter().map(|at| (*at, *at))));
         }
         spans.sort_unstable();
@@ -347,10 +402,10 @@ impl Data {
 
     /// The error for a table that has nothing in the range, with the range that it has.
     pub(crate) fn nothing(&self, name: &str) -> ReportError {
-        let folder = self.folder.display();
+        let folder = self.tables.name();
         let hour = |at_us: i64| jiff::Timestamp::from_microsecond(at_us).map_or_else(|_| at_us.to_string(), |at| at.to_string());
-        let fine = name.trim_end_matches("_5m");
-        ReportError::NoData(match store::extent(&self.folder, fine) {
+        let fine = by_name(name.trim_end_matches("_5m")).map_or("links", |table| table.name);
+        ReportError::NoData(match self.tables.extent(fine) {
             Ok(Some((from_us, to_us))) => {
                 let (from, to) = (hour(from_us), hour(to_us));
                 format!(
@@ -360,63 +415,4 @@ impl Data {
             _ => format!("{folder}: the table {fine} has no rows yet"),
         })
     }
-}
-
-fn has_column(table: &Table, name: &str) -> bool {
-    table.columns.iter().any(|column| column.name == name)
-}
-
-fn fits(filter: &Filter) -> Expr {
-    let column = ident(&filter.column);
-    if filter.value.is_empty() { column.is_null() } else { cast_to(column, DataType::Utf8).eq(lit(&filter.value)) }
-}
-
-/// The same columns with texts as views: what queries are fastest with.
-fn viewed(schema: &SchemaRef) -> SchemaRef {
-    let view = |field: &Arc<Field>| match field.data_type() {
-        DataType::Utf8 => Field::new(field.name(), DataType::Utf8View, field.is_nullable()),
-        other => Field::new(field.name(), other.clone(), field.is_nullable()),
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(view).collect::<Vec<_>>()))
-}
-
-fn as_viewed(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ReportError> {
-    let refused = |error: arrow_schema::ArrowError| ReportError::Query(error.to_string());
-    let columns = rows.columns().iter().zip(schema.fields());
-    let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>().map_err(refused)?;
-    RecordBatch::try_new(schema.clone(), columns).map_err(refused)
-}
-
-fn files(files: &[&ListedFile], schema: &SchemaRef) -> Result<Arc<dyn TableProvider>, ReportError> {
-    let url = |file: &&ListedFile| {
-        let absolute = file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
-        let url = url::Url::from_file_path(&absolute)
-            .map_err(|()| ReportError::Query(format!("{}: the path is not absolute", absolute.display())))?;
-        Ok::<_, ReportError>(ListingTableUrl::try_new(url, None)?)
-    };
-    let urls = files.iter().map(url).collect::<Result<Vec<_>, _>>()?;
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema.clone());
-    Ok(Arc::new(ListingTable::try_new(config)?))
-}
-
-/// Sentences about hours of the range, between the first and the last that there are, of which there is nothing.
-fn holes(table: &str, hours_us: &BTreeSet<i64>, range: Range) -> Vec<String> {
-    let mut found = Vec::new();
-    if range == Range::EVER {
-        return found;
-    }
-    for (before, after) in hours_us.iter().zip(hours_us.iter().skip(1)) {
-        let hours = (after - before) / HOUR_US - 1;
-        if hours > 0 {
-            let start = jiff::Timestamp::from_microsecond(before + HOUR_US).map_or_else(|_| String::new(), |at| at.to_string());
-            found.push(format!("{table}: there are no rows from {start} for {hours} hours"));
-        }
-    }
-    let is_later = hours_us.first().is_some_and(|first| *first >= range.from_us + HOUR_US);
-    if let Some(first) = hours_us.first().filter(|_| is_later) {
-        let start = jiff::Timestamp::from_microsecond(*first).map_or_else(|_| String::new(), |at| at.to_string());
-        found.push(format!("{table}: the first rows of the range are of {start}"));
-    }
-    found
 }

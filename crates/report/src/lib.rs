@@ -1,6 +1,7 @@
 //! Parquet files to answers: SQL fetches, `measure` judges.
 //!
-//! * [`Data`]: the tables of a data folder over a range, open to SQL;
+//! * [`Tables`]: where tables are had from, of one collector or of several;
+//! * [`Data`]: these tables over a range, open to SQL;
 //! * [`Report`]: the reports by name, each a file; each query is a text of its own in `sql/`, in the subset that
 //!   other engines read the same way;
 //! * [`Answer`]: what a report says: sentences, and sections of rows with units; as JSON and as an HTML page.
@@ -14,6 +15,7 @@ mod connections;
 mod data;
 mod error;
 mod falls;
+mod frames;
 mod growth;
 mod html;
 mod loads;
@@ -21,6 +23,9 @@ mod matrix;
 mod networks;
 mod range;
 mod reports;
+mod shared;
+mod sharing;
+mod source;
 mod tables;
 
 pub use answer::{Answer, Cell, Column, Section, Unit};
@@ -32,3 +37,4 @@ pub use matrix::{Matrix, MatrixCell};
 pub use measure::judge::ReportSettings;
 pub use range::{Range, parse_instant, parse_span};
 pub use reports::{Compares, Options, QUERIES, Report};
+pub use source::{Source, Tables};

@@ -211,7 +211,7 @@ fn present_split(
 ) -> Result<Vec<PrefixLoad>, ReportError> {
     let range = data.range();
     let day = Range { from_us: range.from_us.max(range.to_us - DAY_US), to_us: range.to_us };
-    let mut data = Data::open(data.folder(), day, &[], &options.settings)?;
+    let mut data = Data::open(data.tables(), day, &[], &options.settings)?;
     data.register(&["prefixes"])?;
     let places: BTreeMap<&str, usize> = rows.iter().enumerate().map(|(place, row)| (&*row.connection, place)).collect();
     let start = || (Vec::new(), BTreeMap::<String, usize>::new());

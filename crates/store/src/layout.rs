@@ -8,13 +8,17 @@ use jiff::tz::TimeZone;
 use crate::StoreError;
 
 /// Microseconds of an hour.
-pub(crate) const HOUR_US: i64 = 3_600_000_000;
+pub const HOUR_US: i64 = 3_600_000_000;
 
 /// Ending of the files that readers look for.
 pub(crate) const PARQUET: &str = "parquet";
 
 /// The folder of a table's hour that holds an instant.
-pub(crate) fn hour_folder(data: &Path, table: &str, at_us: i64) -> Result<PathBuf, StoreError> {
+///
+/// # Errors
+///
+/// If the instant has no date.
+pub fn hour_folder(data: &Path, table: &str, at_us: i64) -> Result<PathBuf, StoreError> {
     Ok(data.join(table).join(print(at_us, "date=%Y-%m-%d")?).join(print(at_us, "hour=%H")?))
 }
 
@@ -24,7 +28,7 @@ pub(crate) fn window_file(window_start_us: i64, seconds: i64) -> Result<String, 
 }
 
 /// The start of the hour that a folder `…/date=YYYY-MM-DD/hour=HH` is named after.
-pub(crate) fn hour_start_us(folder: &Path) -> Option<i64> {
+pub fn hour_start_us(folder: &Path) -> Option<i64> {
     let hour: i8 = folder.file_name()?.to_str()?.strip_prefix("hour=")?.parse().ok()?;
     let date = folder.parent()?.file_name()?.to_str()?.strip_prefix("date=")?;
     let date: jiff::civil::Date = date.parse().ok()?;
@@ -32,8 +36,12 @@ pub(crate) fn hour_start_us(folder: &Path) -> Option<i64> {
     Some(zoned.timestamp().as_microsecond())
 }
 
-/// The hour folders of a table, in the order of time.
-pub(crate) fn hour_folders(data: &Path, table: &str) -> Result<Vec<(i64, PathBuf)>, StoreError> {
+/// The hour folders of a table with the starts of their hours, in the order of time.
+///
+/// # Errors
+///
+/// If a folder cannot be listed.
+pub fn hour_folders(data: &Path, table: &str) -> Result<Vec<(i64, PathBuf)>, StoreError> {
     let mut folders = Vec::new();
     for date in crate::files::entries(&data.join(table))?.iter().filter(|path| path.is_dir()) {
         for hour in crate::files::entries(date)?.into_iter().filter(|path| path.is_dir()) {

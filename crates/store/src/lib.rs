@@ -11,6 +11,7 @@
 //! * [`Store`]: publishes and compacts; one process a data folder, by a lock file;
 //! * [`read`], [`read_five_minutes`]: read rows back without SQL, all or a [`Selection`]; damaged files are named and passed over;
 //! * [`list`], [`list_five_minutes`]: what a query engine is to read;
+//! * [`hour_folders`], [`hour_files`]: what a copy of a data folder is made of;
 //! * [`Journal`]: what a stopped or killed program goes on from;
 //! * [`StateFile`]: the same of a part of it, a small file.
 //!
@@ -37,7 +38,10 @@ mod tests;
 pub use error::StoreError;
 pub use flows::remove_flows;
 pub use journal::{Journal, JournalSync, Recovered};
+pub use layout::{HOUR_US, hour_folder, hour_folders, hour_start_us};
 pub use listing::{ListedFile, Listing, extent, last_window_us, list, list_five_minutes};
+pub use manifest::{Entry, MANIFEST_FILE, Manifest, hour_files};
 pub use reading::{Damaged, Found, Selection, last_us, read, read_five_minutes, read_five_minutes_selected, read_selected};
 pub use state::StateFile;
-pub use store::{Store, StoreSettings, has_tables, remove_tables, writer_of};
+pub use store::{Store, StoreSettings, all_tables, has_tables, remove_tables, writer_of};
+pub use tiers::fine_of;

@@ -10,28 +10,43 @@ use crate::columns::{self, SCHEMA_VERSION};
 use crate::layout::PARQUET;
 use crate::{StoreError, files, reading};
 
-const FILE: &str = "_manifest.json";
+/// Its name in the folder.
+pub const MANIFEST_FILE: &str = "_manifest.json";
 
 /// The file of a compacted hour.
 pub(crate) const HOUR_FILE: &str = "hour.parquet";
 
 /// What an hour's folder holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Manifest {
+pub struct Manifest {
     /// Version of the layout of the table that its writer knew.
-    pub(crate) schema_version: String,
-    pub(crate) files: Vec<Entry>,
+    pub schema_version: String,
+    /// Its valid files, in the order of their names.
+    pub files: Vec<Entry>,
 }
 
 /// A valid file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) rows: u64,
-    pub(crate) bytes: u64,
-    /// Start of the earliest and latest window in it.
-    pub(crate) first_us: i64,
-    pub(crate) last_us: i64,
+pub struct Entry {
+    /// Its name in the folder.
+    pub name: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Start of the earliest window in it, µs since 1970.
+    pub first_us: i64,
+    /// Start of the latest.
+    pub last_us: i64,
+}
+
+/// The readable files of an hour's folder as they are now.
+///
+/// # Errors
+///
+/// If the folder cannot be listed.
+pub fn hour_files(folder: &Path) -> Result<Manifest, StoreError> {
+    Ok(Manifest::check(folder)?.manifest)
 }
 
 /// A folder's manifest made to agree with its files.
@@ -63,7 +78,7 @@ impl Manifest {
 
     /// The stored manifest, if there is one and it is whole.
     fn stored(folder: &Path) -> Result<Option<Manifest>, StoreError> {
-        Ok(files::read(&folder.join(FILE))?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(files::read(&folder.join(MANIFEST_FILE))?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// The manifest of a folder, made to agree with the files that are there: a crash between a
@@ -100,7 +115,7 @@ impl Manifest {
 
     /// Publishes it into its folder.
     pub(crate) fn save(&self, folder: &Path) -> Result<(), StoreError> {
-        let path = folder.join(FILE);
+        let path = folder.join(MANIFEST_FILE);
         let bytes =
             serde_json::to_vec(self).map_err(|error| StoreError::Format { path: path.clone(), reason: error.to_string() })?;
         files::publish(&path, &bytes)

@@ -92,7 +92,7 @@ impl StoreSettings {
 }
 
 /// The folders of all tables, coarse rows and flows included.
-pub(crate) fn all_tables() -> impl Iterator<Item = &'static str> {
+pub fn all_tables() -> impl Iterator<Item = &'static str> {
     TABLES.iter().map(|(table, _)| *table).chain(tiers::coarse_tables()).chain([FlowRow::TABLE])
 }
 

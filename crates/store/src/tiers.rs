@@ -29,6 +29,11 @@ pub(crate) fn tier_of(table: &str) -> Option<&'static str> {
     TIERS.iter().find(|(fine, _)| *fine == table).map(|(_, coarse)| *coarse)
 }
 
+/// The table that a table of coarse rows is made of.
+pub fn fine_of(coarse: &str) -> Option<&'static str> {
+    TIERS.iter().find(|(_, table)| *table == coarse).map(|(fine, _)| *fine)
+}
+
 /// The names of all tables of coarse rows.
 pub(crate) fn coarse_tables() -> impl Iterator<Item = &'static str> {
     TIERS.iter().map(|(_, coarse)| *coarse)

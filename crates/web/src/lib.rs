@@ -41,6 +41,6 @@ pub use recent::{Recent, Step};
 pub use service::{Options, Screen, serve};
 pub use settings::{Access, WebLimits};
 pub use snapshot::{
-    Alert, Connection, Event, Exporter, History, Latency, Load, Moved, Port, Process, Snapshot, Utilisation, Way,
+    Alert, Connection, Copied, Event, Exporter, History, Latency, Load, Moved, Port, Process, Snapshot, Utilisation, Way,
 };
 pub use status::{Limits, Status};

@@ -17,7 +17,7 @@ use prometheus_client::registry::Registry;
 
 use crate::answer::{refusal, with_type};
 use crate::service::{Service, Shown};
-use crate::snapshot::{Connection, Snapshot};
+use crate::snapshot::{Connection, Copied, Snapshot};
 
 /// Connections, and exporters' domains, with samples of their own; those that burn come first.
 const LABELLED_MOST: usize = 2_000;
@@ -152,9 +152,22 @@ fn process(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     page.counter("flows_lost", "Flow records that could not be written, where they are kept", process.flows_lost)?;
     page.counter("journal_failures", "Syncs and checkpoints of the journal that failed", process.journal_failures)?;
     page.gauge("look_seconds", "Time that the last snapshot took from the owner", process.look_seconds)?;
+    if let Some(copied) = &process.copied {
+        objects(page, copied)?;
+    }
     let suppressed = process.log_lines_suppressed.iter();
     let suppressed = suppressed.take(LABELLED_MOST).map(|(reason, count)| (vec![label("reason", reason)], *count as f64));
     page.counters("log_lines_suppressed", "Log lines held back, by reason", suppressed.collect())
+}
+
+fn objects(page: &mut Page<'_>, copied: &Copied) -> fmt::Result {
+    let until = copied.until_us as f64 / 1e6;
+    page.gauge("objects_copied_until_seconds", "Everything published before is in the object store, since 1970", until)?;
+    page.counter("objects_copied", "Files copied to the object store", copied.objects)?;
+    page.counter("objects_copied_bytes", "Bytes of these files", copied.bytes)?;
+    page.counter("objects_removed", "Objects removed that were replaced", copied.removed)?;
+    page.counter("objects_failures", "Rounds of copying that did not come to their end", copied.failures)?;
+    page.counter("objects_lost_hours", "Hours of tables removed from the disk before they were copied", copied.lost_hours)
 }
 
 fn exporters(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {

@@ -305,4 +305,23 @@ pub struct Process {
     pub log_lines_suppressed: Vec<(String, u64)>,
     /// Time that the last look at the owner took it, seconds.
     pub look_seconds: f64,
+    /// How far the copy in an object store is; `None` where nothing is copied.
+    pub copied: Option<Copied>,
+}
+
+/// What was copied to an object store; counts are since the program's start.
+#[derive(Clone, Debug, Default)]
+pub struct Copied {
+    /// Everything published before this is there, microseconds since 1970 of the wall clock.
+    pub until_us: i64,
+    /// Files copied.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects removed that were replaced.
+    pub removed: u64,
+    /// Rounds that did not come to their end.
+    pub failures: u64,
+    /// Hours of tables that were removed from the disk before they were copied.
+    pub lost_hours: u64,
 }

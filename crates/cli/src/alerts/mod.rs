@@ -34,12 +34,15 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 const TROUBLE_US: i64 = 600 * SECOND_US;
 
 /// How the collector itself fares.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
     /// What its writer has done.
     pub(crate) written: Written,
     /// Its disk fails now.
     pub(crate) is_disk_failing: bool,
+    /// How far the copy in an object store is.
+    #[cfg(feature = "objects")]
+    pub(crate) copied: Option<crate::copying::Copied>,
 }
 
 /// Rules, rows and targets of a collector, or rules and rows of a replay.
@@ -56,6 +59,8 @@ pub(crate) struct Alerts {
     flows_lost: Rising,
     journal_failures: Rising,
     folded: Rising,
+    #[cfg(feature = "objects")]
+    lost_hours: Rising,
 }
 
 /// A count that should not rise, and when it did last.
@@ -91,6 +96,8 @@ impl Alerts {
             flows_lost: Rising::default(),
             journal_failures: Rising::default(),
             folded: Rising::default(),
+            #[cfg(feature = "objects")]
+            lost_hours: Rising::default(),
         }
     }
 
@@ -127,7 +134,7 @@ impl Alerts {
 
     /// Judges if it is time to, failures by earlier ones; gives rows to be published. A failover that the owner does not
     /// follow any more is over.
-    pub(crate) fn judge(&mut self, owner: &Owner, falls: &[Fall], health: Health, now_us: i64) -> Vec<Publication> {
+    pub(crate) fn judge(&mut self, owner: &Owner, falls: &[Fall], health: &Health, now_us: i64) -> Vec<Publication> {
         self.take_delivered();
         let slot_us = slot_start_us(now_us, BIN_US);
         if self.judged_us != Some(slot_us) {
@@ -170,7 +177,7 @@ impl Alerts {
     }
 
     /// What of the collector itself is in trouble.
-    fn troubles(&mut self, owner: &Owner, health: Health, now_us: i64) -> Vec<(Name, String)> {
+    fn troubles(&mut self, owner: &Owner, health: &Health, now_us: i64) -> Vec<(Name, String)> {
         let Written { fell_off, flows_lost, journal_failures, .. } = health.written;
         let losses = owner.losses();
         let folded = losses.folded_lanes + losses.folded_cells + losses.moved_bins;
@@ -202,6 +209,15 @@ impl Alerts {
             "kernel_drops",
             "the kernel drops datagrams: raise [receive] buffer_bytes, or --workers",
         );
+        #[cfg(feature = "objects")]
+        if let Some(copied) = &health.copied {
+            add(
+                self.lost_hours.has_risen(copied.lost_hours, now_us),
+                "objects_lost",
+                "hours of tables were removed from the disk before they were copied to the object store",
+            );
+            troubles.extend(copied.trouble(now_us).map(|sentence| (Name::from("objects"), sentence)));
+        }
         let quarantined = |exporter: &Name| {
             let sentence = format!(
                 "{exporter} redefines its templates too often: their data is not read; a second sender may use its address"

@@ -3,6 +3,8 @@
 mod alerts;
 mod check;
 mod collect;
+#[cfg(feature = "objects")]
+mod copy;
 mod counters;
 mod demo;
 mod inspect;
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Report(report::Report),
     #[cfg(feature = "report")]
     Sql(sql::Sql),
+    #[cfg(feature = "objects")]
+    Copy(copy::Copy),
     Inspect(inspect::Inspect),
     Peerings(peerings::Peerings),
     Prefixes(prefixes::Prefixes),
@@ -71,6 +75,8 @@ impl Command {
             Command::Report(command) => command.run(),
             #[cfg(feature = "report")]
             Command::Sql(command) => command.run(),
+            #[cfg(feature = "objects")]
+            Command::Copy(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Peerings(command) => command.run(),
             Command::Prefixes(command) => command.run(),

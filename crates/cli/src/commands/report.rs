@@ -9,12 +9,13 @@ use jiff::tz::TimeZone;
 use model::table::Row;
 use model::tables::{LatencyRow, LinkRow};
 use model::time::{DETAIL_WINDOW_US, WINDOW_US, slot_start_us};
-use report::{Answer, Filter, Options, Range, ReportError, parse_instant, parse_span};
+use report::{Answer, Filter, Options, Range, ReportError, Tables, parse_instant, parse_span};
 
 use crate::clock::Clock;
 use crate::configuration::report_settings;
 use crate::failure::Failure;
 use crate::output::{Format, Heading, write_rows};
+use crate::tables::TablesArguments;
 
 /// What the Parquet files say: loads, growth, what leaks, what cannot be trusted
 ///
@@ -57,9 +58,8 @@ pub(crate) struct Report {
 /// Of what.
 #[derive(Args)]
 pub(crate) struct Scope {
-    /// Folder of the Parquet files
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) tables: TablesArguments,
     /// Start: 2026-11-24, 2026-11-24T12:00 (local time) or 2026-11-24T12:00:00Z
     #[arg(long, value_name = "TIME", conflicts_with = "last")]
     from: Option<String>,
@@ -115,10 +115,10 @@ impl Scope {
     }
 
     /// The range that was asked for; without one, the last of what there is.
-    pub(crate) fn range(&self, zone: &TimeZone, default: &str) -> Result<Range, Failure> {
+    pub(crate) fn range(&self, tables: &Tables, zone: &TimeZone, default: &str) -> Result<Range, Failure> {
         let end_us = match &self.to {
             Some(_) => 0,
-            None => self.end_of_data()?,
+            None => end_of_data(tables)?,
         };
         let to_us = self.to.as_deref().map_or(Ok(end_us), |text| parse_instant(text, zone))?;
         let from_us = match (&self.from, &self.last) {
@@ -126,35 +126,17 @@ impl Scope {
             (None, Some(span)) => to_us - parse_span(span)?,
             // Before the first row there is nothing to say.
             (None, None) => {
-                let first_us = store::extent(&self.data, LinkRow::TABLE)
-                    .map_err(Failure::failed)?
-                    .map_or(i64::MIN, |(first_us, _)| first_us);
+                let first_us = tables.extent(LinkRow::TABLE)?.map_or(i64::MIN, |(first_us, _)| first_us);
                 (to_us - parse_span(default)?).max(first_us.min(to_us - 1))
             }
         };
         Ok(Range::new(from_us, to_us)?)
     }
 
-    /// End of the last whole five minutes that there are; of less than that, the end of it.
-    fn end_of_data(&self) -> Result<i64, Failure> {
-        let last_us = store::last_window_us(&self.data, LinkRow::TABLE).map_err(Failure::failed)?;
-        // Where packets were measured without telemetry there is nothing but latency.
-        let latency_us = store::last_window_us(&self.data, LatencyRow::TABLE).map_err(Failure::failed)?;
-        if let (None, Some(latency_us)) = (last_us, latency_us) {
-            return Ok(latency_us + WINDOW_US);
-        }
-        // Of what is older than two weeks there are rows of five minutes alone.
-        let coarse_us = store::extent(&self.data, "links_5m").map_err(Failure::failed)?.map(|(_, end_us)| end_us);
-        let last_us = last_us.map(|last_us| last_us + WINDOW_US).or(coarse_us).unwrap_or_else(|| Clock::wall().now_us());
-        let first_us = store::extent(&self.data, LinkRow::TABLE).map_err(Failure::failed)?.map_or(0, |(first_us, _)| first_us);
-        let whole_us = slot_start_us(last_us, DETAIL_WINDOW_US);
-        Ok(if whole_us > first_us { whole_us } else { last_us })
-    }
-
     /// The range, if one was asked for.
-    pub(crate) fn range_if_given(&self, zone: &TimeZone) -> Result<Option<Range>, Failure> {
+    pub(crate) fn range_if_given(&self, tables: &Tables, zone: &TimeZone) -> Result<Option<Range>, Failure> {
         let is_given = self.from.is_some() || self.to.is_some() || self.last.is_some();
-        is_given.then(|| self.range(zone, "24h")).transpose()
+        is_given.then(|| self.range(tables, zone, "24h")).transpose()
     }
 
     pub(crate) fn filters(&self) -> Result<Vec<Filter>, Failure> {
@@ -168,11 +150,27 @@ impl Scope {
     }
 }
 
+/// End of the last whole five minutes that there are; of less than that, the end of it.
+fn end_of_data(tables: &Tables) -> Result<i64, Failure> {
+    let last_us = tables.last_window_us(LinkRow::TABLE)?;
+    // Where packets were measured without telemetry there is nothing but latency.
+    if let (None, Some(latency_us)) = (last_us, tables.last_window_us(LatencyRow::TABLE)?) {
+        return Ok(latency_us + WINDOW_US);
+    }
+    // Of what is older than two weeks there are rows of five minutes alone.
+    let coarse_us = tables.extent("links_5m")?.map(|(_, end_us)| end_us);
+    let last_us = last_us.map(|last_us| last_us + WINDOW_US).or(coarse_us).unwrap_or_else(|| Clock::wall().now_us());
+    let first_us = tables.extent(LinkRow::TABLE)?.map_or(0, |(first_us, _)| first_us);
+    let whole_us = slot_start_us(last_us, DETAIL_WINDOW_US);
+    Ok(if whole_us > first_us { whole_us } else { last_us })
+}
+
 impl Report {
     /// Answers and prints.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let zone = self.scope.zone()?;
-        let range = self.scope.range(&zone, self.name.default_span)?;
+        let tables = self.scope.tables.open()?;
+        let range = self.scope.range(&tables, &zone, self.name.default_span)?;
         let (previous, others): (Vec<&PathBuf>, Vec<&PathBuf>) =
             self.compare.iter().partition(|compare| compare.as_os_str() == "previous");
         let options = Options {
@@ -187,7 +185,7 @@ impl Report {
             settings: report_settings(self.config.as_deref())?,
         };
         let progress = Progress::start();
-        let answer = self.name.answer(&self.scope.data, range, &options);
+        let answer = self.name.answer(&tables, range, &options);
         progress.end();
         self.print(&answer?, &zone)
     }

@@ -25,11 +25,11 @@ impl Sql {
     /// Runs and prints it.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let zone = self.scope.zone()?;
-        let range = self.scope.range_if_given(&zone)?.unwrap_or(Range::EVER);
-        let mut data = Data::open(&self.scope.data, range, &self.scope.filters()?, &ReportSettings::default())?;
-        data.register_all()?;
+        let tables = self.scope.tables.open()?;
+        let range = self.scope.range_if_given(&tables, &zone)?.unwrap_or(Range::EVER);
+        let mut data = Data::open(&tables, range, &self.scope.filters()?, &ReportSettings::default())?;
         let progress = Progress::start();
-        let result = data.table(&self.query);
+        let result = data.register_named_in(&self.query).and_then(|()| data.table(&self.query));
         progress.end();
         let Rows { columns, rows } = result?;
         let headings: Vec<Heading> =

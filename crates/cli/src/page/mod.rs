@@ -62,6 +62,9 @@ pub(crate) struct Sight {
     pub(crate) written: Written,
     /// Tasks and rows that wait for the disk, and whether it fails.
     pub(crate) waiting: (usize, usize, bool),
+    /// How far the copy in an object store is.
+    #[cfg(feature = "objects")]
+    pub(crate) copied: Option<crate::copying::Copied>,
 }
 
 /// A sight, and what the collector itself adds.
@@ -209,6 +212,10 @@ impl Painting {
             journal_failures: sight.written.journal_failures,
             log_lines_suppressed: crate::log::suppressed(),
             look_seconds: look.took.as_secs_f64(),
+            #[cfg(feature = "objects")]
+            copied: sight.copied.map(copied),
+            #[cfg(not(feature = "objects"))]
+            copied: None,
         };
         Snapshot {
             at_us: sight.at_us,
@@ -223,6 +230,18 @@ impl Painting {
             ledger,
             process,
         }
+    }
+}
+
+#[cfg(feature = "objects")]
+fn copied(copied: crate::copying::Copied) -> web::Copied {
+    web::Copied {
+        until_us: copied.until_us,
+        objects: copied.objects,
+        bytes: copied.bytes,
+        removed: copied.removed,
+        failures: copied.failures,
+        lost_hours: copied.lost_hours,
     }
 }
 

@@ -182,7 +182,7 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
 
 /// Loads of the range before; `None` where there is nothing of it.
 fn before(data: &Data, options: &Options) -> Result<Option<Loads>, ReportError> {
-    let mut data = Data::open(data.folder(), data.range().previous(), &[], &options.settings)?;
+    let mut data = Data::open(data.tables(), data.range().previous(), &[], &options.settings)?;
     match of_links_and_ports(&mut data) {
         Ok((loads, _)) => Ok(Some(loads)),
         Err(ReportError::NoData(_)) => Ok(None),

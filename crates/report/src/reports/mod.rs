@@ -14,11 +14,12 @@ mod tally;
 mod traffic;
 mod transit;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
-use crate::{Answer, Data, Filter, Range, ReportError, ReportSettings};
+use crate::{Answer, Data, Filter, Range, ReportError, ReportSettings, Tables};
 
 /// A report: its name, what it may be asked with, and how it is answered.
 ///
@@ -95,16 +96,19 @@ impl Report {
         Report::ALL.iter().find(|report| report.name == name)
     }
 
-    /// Answers it from a data folder.
+    /// Answers it from a data folder, or from other tables.
     ///
     /// # Errors
     ///
     /// If the options mean nothing to it, or there is nothing to answer from.
-    pub fn answer(&self, folder: &Path, range: Range, options: &Options) -> Result<Answer, ReportError> {
+    pub fn answer(&self, tables: impl Into<Tables>, range: Range, options: &Options) -> Result<Answer, ReportError> {
         self.refuse_what_means_nothing(options)?;
-        let mut data = Data::open(folder, range, &[], &options.settings)?;
+        let mut data = Data::open(tables, range, &[], &options.settings)?;
         let mut answer = (self.answer)(&mut data, options)?;
         answer.notes.extend(data.notes());
+        // Of the day or the range before it was said already.
+        let mut said = BTreeSet::new();
+        answer.notes.retain(|note| said.insert(note.clone()));
         Ok(answer)
     }
 

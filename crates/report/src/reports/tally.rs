@@ -150,7 +150,7 @@ impl Tally {
     /// The error for filters that leave nothing; the first that fits nothing on its own is named, with what there is.
     fn no_row(&self, data: &Data, asked: &Asked, edge: &Edge, options: &Options) -> ReportError {
         let known = |column: &str| -> Result<BTreeSet<String>, ReportError> {
-            let mut all = Data::open(data.folder(), data.range(), &[], &options.settings)?;
+            let mut all = Data::open(data.tables(), data.range(), &[], &options.settings)?;
             all.register(&[self.table])?;
             let sql = format!("select distinct {column} from {}", self.table);
             all.fold(&sql, BTreeSet::new, |known: &mut BTreeSet<String>, batch| {
@@ -177,7 +177,7 @@ impl Tally {
 
     /// The sums of the range before; `None` where there is nothing of it.
     fn before(&self, data: &Data, options: &Options, asked: &Asked, edge: &Edge) -> Result<Option<(Sums, f64)>, ReportError> {
-        let mut data = Data::open(data.folder(), data.range().previous(), &asked.of_table, &options.settings)?;
+        let mut data = Data::open(data.tables(), data.range().previous(), &asked.of_table, &options.settings)?;
         data.register(&[self.table])?;
         let seconds = data.known_seconds(self.table, STEP_US);
         if data.has_rows(self.table) { Ok(Some((self.sums(&data, asked, edge)?, seconds))) } else { Ok(None) }
