@@ -16,8 +16,8 @@ fn evening() -> String {
         ("packets_per_train = 32_768", "packets_per_train = 65_536"),
         ("packets = 131_072.0", "packets = 262_144.0"),
         // The drain and its end, the surge, the member and its return, the cut and its end.
-        ("= 16_200.0", "= 2_700.0"),
-        ("= 18_000.0", "= 4_200.0"),
+        ("= 7_200.0", "= 2_700.0"),
+        ("= 9_000.0", "= 4_200.0"),
         ("= 36_000.0, duration_seconds = 1_800.0", "= 5_400.0, duration_seconds = 1_200.0"),
         ("= 46_800.0", "= 7_500.0"),
         ("= 50_400.0", "= 8_400.0"),

@@ -24,7 +24,7 @@ const FLUSH_EVERY_US: i64 = SECOND_US;
 /// How far the collector may be behind, on the simulation's time: less than it waits for late records.
 const BEHIND_US: i64 = 30 * SECOND_US;
 /// How long it is waited for on the wall at most.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the telemetry of a simulated network goes.
 #[derive(Clone)]
