@@ -178,7 +178,7 @@ struct Stage {
 }
 
 /// Holding times that suit a time lapse: what the threads of a slow machine wait for each other is minutes in it.
-const MEASURE: &str = "[measure]\ngrace_seconds = 60\n";
+const MEASURE: &str = "[measure]\ngrace_seconds = 120\n";
 
 impl Stage {
     fn set(scenario: &Scenario, data: Option<PathBuf>) -> Result<Stage, Failure> {

@@ -93,6 +93,7 @@ impl Network {
     }
 
     fn send_all(&mut self, at_us: i64) {
+        self.clock.sends(at_us);
         self.mirrored(at_us);
         self.flush();
         self.flushed_us = at_us;
@@ -165,6 +166,7 @@ impl Output for Network {
             return;
         }
         self.send_all(at_us);
+        self.wait_for_collector(at_us);
         while !wait.is_zero() && !self.is_stopped() {
             // In steps, so that a stop is soon seen.
             std::thread::sleep(wait.min(Duration::from_millis(100)));
