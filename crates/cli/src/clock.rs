@@ -9,8 +9,8 @@ use model::time::SECOND_US;
 
 /// A time lapse does not run further than this ahead of what has been simulated.
 const AHEAD_US: i64 = 2 * SECOND_US;
-/// Waits that are remembered: those of the last moments.
-const WAITS_MOST: usize = 256;
+/// Moments of the simulation that are remembered: those of the last seconds.
+const MOMENTS_MOST: usize = 8_192;
 
 /// The wall clock, or for the demo one that runs faster.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,8 @@ struct Lapse {
     waited_us: AtomicI64,
     /// It does not pass this before the simulation does.
     latest_us: AtomicI64,
-    /// The last waits: when on the wall they were over, and how long they were on its own time.
-    waits: RwLock<VecDeque<(i64, i64)>>,
+    /// When on the wall the simulation began to send what belongs to a time of its own.
+    moments: RwLock<VecDeque<(i64, i64)>>,
 }
 
 impl Clock {
@@ -42,7 +42,7 @@ impl Clock {
     /// [`Clock::simulated`] keeps up. For the life of the program.
     pub(crate) fn time_lapse(start_us: i64, speed: u32) -> Clock {
         let latest_us = AtomicI64::new(start_us + AHEAD_US);
-        let lapse = Lapse { waited_us: AtomicI64::new(0), latest_us, waits: RwLock::default() };
+        let lapse = Lapse { waited_us: AtomicI64::new(0), latest_us, moments: RwLock::default() };
         Clock { started: Instant::now(), started_us: start_us, speed, lapse: Some(Box::leak(Box::new(lapse))) }
     }
 
@@ -72,28 +72,30 @@ impl Clock {
         let waited_us = self.unhindered_us(lapse) - latest_us;
         // In this order: time stands still, and never goes back.
         if waited_us > 0 {
-            let mut waits = lapse.waits.write().unwrap_or_else(PoisonError::into_inner);
-            if waits.len() == WAITS_MOST {
-                waits.pop_front();
-            }
-            waits.push_back((wall_us(), waited_us));
             lapse.waited_us.fetch_add(waited_us, Ordering::AcqRel);
         }
         lapse.latest_us.fetch_max(latest_us, Ordering::AcqRel);
+    }
+
+    /// Says that what is sent from now on belongs to this time of the simulation.
+    pub(crate) fn sends(&self, at_us: i64) {
+        let Some(lapse) = self.lapse else { return };
+        let mut moments = lapse.moments.write().unwrap_or_else(PoisonError::into_inner);
+        if moments.len() == MOMENTS_MOST {
+            moments.pop_front();
+        }
+        moments.push_back((wall_us(), at_us));
     }
 
     /// When a datagram came that the kernel stamped with `stamp_us` of the wall clock.
     pub(crate) fn received_us(&self, stamp_us: i64) -> i64 {
         match self.lapse {
             None => stamp_us,
-            // How long it has been in the socket's buffer, without the time that the clock stood still meanwhile.
+            // A buffer's few milliseconds are long in a time lapse: what counts is when it was sent.
             Some(lapse) => {
-                let since_us = (wall_us() - stamp_us).clamp(0, SECOND_US) * i64::from(self.speed);
-                let waits = lapse.waits.read().unwrap_or_else(PoisonError::into_inner);
-                let after = waits.iter().rev().take_while(|(over_us, _)| *over_us > stamp_us);
-                let waited_us: i64 =
-                    after.map(|(over_us, waited_us)| (*waited_us).min((over_us - stamp_us) * i64::from(self.speed))).sum();
-                self.now_us() - (since_us - waited_us).max(0)
+                let moments = lapse.moments.read().unwrap_or_else(PoisonError::into_inner);
+                let after = moments.partition_point(|(wall_us, _)| *wall_us <= stamp_us);
+                after.checked_sub(1).and_then(|last| moments.get(last)).map_or_else(|| self.now_us(), |moment| moment.1)
             }
         }
     }
@@ -135,5 +137,18 @@ mod tests {
             assert!(now_us >= last_us && now_us <= at_us + AHEAD_US, "{last_us} {now_us} {at_us}");
             last_us = now_us;
         }
+    }
+
+    #[test]
+    fn a_datagram_came_when_it_was_sent_however_late_it_is_read() {
+        let clock = Clock::time_lapse(0, 1_000);
+        clock.sends(5 * SECOND_US);
+        let stamp_us = wall_us();
+        clock.simulated(5 * SECOND_US);
+        // A moment of the wall lies between them: stamps are whole microseconds.
+        std::thread::sleep(Duration::from_millis(1));
+        clock.sends(60 * SECOND_US);
+        assert_eq!(clock.received_us(stamp_us), 5 * SECOND_US);
+        assert_eq!(clock.received_us(wall_us()), 60 * SECOND_US);
     }
 }

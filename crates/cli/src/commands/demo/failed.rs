@@ -258,7 +258,7 @@ pub(super) fn loads(failed: &[Failed], sources: &Sources<'_>) -> Table {
 /// Prediction beside the simulated truth.
 pub(super) fn moves(failed: &[Failed], sources: &Sources<'_>) -> Table {
     let mut table = Table::new(
-        "What each survivor took, Gbit/s, and how full its port got: predicted for the worst moment known before, measured, and true",
+        "What each survivor took, Gbit/s, and how full its port got: predicted by what was known before, measured, and true",
         &[
             "failover",
             "direction",

@@ -156,12 +156,14 @@ impl Demo {
         )?;
         writeln!(
             out,
-            "{minutes} minutes pass {speed} times as fast as on the wall, in {wall_s} s; where this machine is too slow for that, time waits."
+            "{minutes} minutes pass {speed} times as fast as on the wall, in {wall_s} s; where this machine is too slow for that, \
+             time waits."
         )?;
         if !scenario.mirrors.is_empty() {
             writeln!(
                 out,
-                "Packets of mirror ports come over a socket of the loopback too, each with its simulated time: the kernel's would be of the wall.\n"
+                "Packets of mirror ports come over a socket of the loopback too, each with its simulated time: the kernel's would \
+                 be of the wall.\n"
             )?;
         }
         Ok(())
@@ -176,7 +178,7 @@ struct Stage {
 }
 
 /// Holding times that suit a time lapse: what the threads of a slow machine wait for each other is minutes in it.
-const MEASURE: &str = "[measure]\ngrace_seconds = 60\n";
+const MEASURE: &str = "[measure]\ngrace_seconds = 120\n";
 
 impl Stage {
     fn set(scenario: &Scenario, data: Option<PathBuf>) -> Result<Stage, Failure> {
@@ -191,7 +193,8 @@ impl Stage {
         write("microsoft.txt", &scenario.service_list())?;
         write(COUNTERS, "")?;
         let sections = format!(
-            "{MEASURE}{}\n[lists]\nown_prefixes = [\"customers.txt\"]\nown_microsoft = [\"microsoft.txt\"]\n[[counters]]\nfile = \"{COUNTERS}\"\n",
+            "{MEASURE}{}\n[lists]\nown_prefixes = [\"customers.txt\"]\nown_microsoft = [\"microsoft.txt\"]\n\
+             [[counters]]\nfile = \"{COUNTERS}\"\n",
             scenario.collector_configuration()
         );
         let config = Some(write("demo.toml", &sections)?);

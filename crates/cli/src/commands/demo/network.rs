@@ -24,7 +24,7 @@ const FLUSH_EVERY_US: i64 = SECOND_US;
 /// How far the collector may be behind, on the simulation's time: less than it waits for late records.
 const BEHIND_US: i64 = 30 * SECOND_US;
 /// How long it is waited for on the wall at most.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the telemetry of a simulated network goes.
 #[derive(Clone)]
@@ -93,6 +93,7 @@ impl Network {
     }
 
     fn send_all(&mut self, at_us: i64) {
+        self.clock.sends(at_us);
         self.mirrored(at_us);
         self.flush();
         self.flushed_us = at_us;
@@ -165,6 +166,7 @@ impl Output for Network {
             return;
         }
         self.send_all(at_us);
+        self.wait_for_collector(at_us);
         while !wait.is_zero() && !self.is_stopped() {
             // In steps, so that a stop is soon seen.
             std::thread::sleep(wait.min(Duration::from_millis(100)));

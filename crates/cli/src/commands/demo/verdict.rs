@@ -109,8 +109,8 @@ pub(super) fn misconfigured(scenario: &Scenario, links: &Table) -> Vec<String> {
         });
         let told: Vec<String> = told.collect();
         format!(
-            "{} exports the first of equal paths as output interface, as it was set to: flows to Microsoft seem to be {}. The counters \
-             of its ports disagree, and peerscope peerings check says so.",
+            "{} exports the first of equal paths as output interface, as it was set to: flows to Microsoft seem to be {}. \
+             The counters of its ports disagree, and peerscope peerings check says so.",
             router.name,
             told.join("; ")
         )
