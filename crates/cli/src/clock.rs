@@ -1,7 +1,7 @@
 //! The one place that asks for the time.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,8 +9,8 @@ use model::time::SECOND_US;
 
 /// A time lapse does not run further than this ahead of what has been simulated.
 const AHEAD_US: i64 = 2 * SECOND_US;
-/// Moments of the simulation that are remembered: those of the last seconds.
-const MOMENTS_MOST: usize = 8_192;
+/// Moments of the simulation that are remembered: more than can be under way.
+const MOMENTS_MOST: usize = 65_536;
 
 /// The wall clock, or for the demo one that runs faster.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,10 @@ struct Lapse {
     waited_us: AtomicI64,
     /// It does not pass this before the simulation does.
     latest_us: AtomicI64,
-    /// When on the wall the simulation began to send what belongs to a time of its own.
-    moments: RwLock<VecDeque<(i64, i64)>>,
+    /// Datagrams that were sent before a time of the simulation, and that time.
+    moments: RwLock<VecDeque<(u64, i64)>>,
+    /// Datagrams that came.
+    came: AtomicU64,
 }
 
 impl Clock {
@@ -42,7 +44,7 @@ impl Clock {
     /// [`Clock::simulated`] keeps up. For the life of the program.
     pub(crate) fn time_lapse(start_us: i64, speed: u32) -> Clock {
         let latest_us = AtomicI64::new(start_us + AHEAD_US);
-        let lapse = Lapse { waited_us: AtomicI64::new(0), latest_us, moments: RwLock::default() };
+        let lapse = Lapse { waited_us: AtomicI64::new(0), latest_us, moments: RwLock::default(), came: AtomicU64::new(0) };
         Clock { started: Instant::now(), started_us: start_us, speed, lapse: Some(Box::leak(Box::new(lapse))) }
     }
 
@@ -77,24 +79,26 @@ impl Clock {
         lapse.latest_us.fetch_max(latest_us, Ordering::AcqRel);
     }
 
-    /// Says that what is sent from now on belongs to this time of the simulation.
-    pub(crate) fn sends(&self, at_us: i64) {
+    /// Says that what is sent after so many datagrams belongs to this time of the simulation.
+    pub(crate) fn sends(&self, sent: u64, at_us: i64) {
         let Some(lapse) = self.lapse else { return };
         let mut moments = lapse.moments.write().unwrap_or_else(PoisonError::into_inner);
         if moments.len() == MOMENTS_MOST {
             moments.pop_front();
         }
-        moments.push_back((wall_us(), at_us));
+        moments.push_back((sent, at_us));
     }
 
-    /// When a datagram came that the kernel stamped with `stamp_us` of the wall clock.
-    pub(crate) fn received_us(&self, stamp_us: i64) -> i64 {
+    /// When a datagram came that was received at `received_us` of the wall clock.
+    pub(crate) fn received_us(&self, received_us: i64) -> i64 {
         match self.lapse {
-            None => stamp_us,
-            // A buffer's few milliseconds are long in a time lapse: what counts is when it was sent.
+            None => received_us,
+            // A few milliseconds in a buffer are long in a time lapse: what counts is when it was sent. They come in
+            // the order in which they are sent, so their number says it.
             Some(lapse) => {
+                let number = lapse.came.fetch_add(1, Ordering::Relaxed);
                 let moments = lapse.moments.read().unwrap_or_else(PoisonError::into_inner);
-                let after = moments.partition_point(|(wall_us, _)| *wall_us <= stamp_us);
+                let after = moments.partition_point(|(sent, _)| *sent <= number);
                 after.checked_sub(1).and_then(|last| moments.get(last)).map_or_else(|| self.now_us(), |moment| moment.1)
             }
         }
@@ -142,13 +146,10 @@ mod tests {
     #[test]
     fn a_datagram_came_when_it_was_sent_however_late_it_is_read() {
         let clock = Clock::time_lapse(0, 1_000);
-        clock.sends(5 * SECOND_US);
-        let stamp_us = wall_us();
-        clock.simulated(5 * SECOND_US);
-        // A moment of the wall lies between them: stamps are whole microseconds.
-        std::thread::sleep(Duration::from_millis(1));
-        clock.sends(60 * SECOND_US);
-        assert_eq!(clock.received_us(stamp_us), 5 * SECOND_US);
-        assert_eq!(clock.received_us(wall_us()), 60 * SECOND_US);
+        clock.sends(0, 5 * SECOND_US);
+        clock.sends(2, 60 * SECOND_US);
+        let came: Vec<i64> = (0..4).map(|_| clock.received_us(wall_us()) / SECOND_US).collect();
+        assert_eq!(came, [5, 5, 60, 60]);
+        assert_eq!(Clock::wall().received_us(7), 7);
     }
 }

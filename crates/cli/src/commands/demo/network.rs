@@ -66,6 +66,7 @@ impl Network {
             socket.connect(places.mirrors)?;
             Ok(socket)
         });
+        clock.sends(0, scenario.start_us());
         Ok(Network {
             sender: Sender::new(places.telemetry),
             mirrors: mirrors.map_err(|error| Failure::failed(format!("cannot send on the loopback: {error}")))?,
@@ -93,9 +94,9 @@ impl Network {
     }
 
     fn send_all(&mut self, at_us: i64) {
-        self.clock.sends(at_us);
         self.mirrored(at_us);
         self.flush();
+        self.clock.sends(self.sender.sent(), at_us);
         self.flushed_us = at_us;
         self.sent.push_back((at_us, self.sender.sent()));
     }
