@@ -10,14 +10,13 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
+use model::time::DAY_US;
 use object_store::path::Path;
 
 use crate::hour::{HourEntry, HourManifest, ListedHour, ListedObject, day_path, hour_path, list};
 use crate::names::{LocalFile, ManifestName, fingerprint};
 use crate::{Counts, ObjectsError, Place, folder};
 
-/// Length of a day, µs.
-const DAY_US: i64 = 24 * store::HOUR_US;
 /// Hours of a day that are copied at once: so many files are in memory.
 const AT_ONCE: usize = 4;
 /// How often an hour is begun anew because it changed while it was copied; then the next round has it.

@@ -97,7 +97,7 @@ impl Reader {
                     }
                 }
                 if let Some((first_us, last_us)) = first.zip(last) {
-                    let end_us = last_us + store::HOUR_US;
+                    let end_us = last_us + model::time::HOUR_US;
                     extent = Some(extent.map_or((first_us, end_us), |(from, to)| (from.min(first_us), to.max(end_us))));
                 }
             }
@@ -166,9 +166,9 @@ impl Reader {
         let is_inside = |start_us: i64, length_us: i64| start_us < to_us && start_us.saturating_add(length_us) > from_us;
         let mut hours: BTreeMap<i64, ListedHour> = BTreeMap::new();
         for day_us in self.days(collector, table).await? {
-            if is_inside(day_us, 24 * store::HOUR_US) {
+            if is_inside(day_us, 24 * model::time::HOUR_US) {
                 let of_day = self.hours(collector, table, day_us).await?.0;
-                hours.extend(of_day.into_iter().filter(|(hour_us, _)| is_inside(*hour_us, store::HOUR_US)));
+                hours.extend(of_day.into_iter().filter(|(hour_us, _)| is_inside(*hour_us, model::time::HOUR_US)));
             }
         }
         hours.retain(|hour_us, _| !left_out.contains(hour_us));

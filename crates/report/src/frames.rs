@@ -12,7 +12,8 @@ use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTable
 use datafusion::logical_expr::{Expr, cast as cast_to};
 use datafusion::prelude::{ident, lit};
 use datafusion::scalar::ScalarValue;
-use store::{HOUR_US, ListedFile};
+use model::time::HOUR_US;
+use store::ListedFile;
 
 use crate::data::Filter;
 use crate::tables::Table;

@@ -58,7 +58,7 @@ impl Tables {
     pub fn last_window_us(&self, table: &'static str) -> Result<Option<i64>, ReportError> {
         let Some((_, end_us)) = self.extent(table)? else { return Ok(None) };
         let mut last_us = None;
-        for (_, folder) in self.folders(table, end_us.saturating_sub(store::HOUR_US), end_us)? {
+        for (_, folder) in self.folders(table, end_us.saturating_sub(model::time::HOUR_US), end_us)? {
             last_us = last_us.max(store::last_window_us(&folder, table)?);
         }
         Ok(last_us)

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 
 use model::table::Row;
 
-use crate::layout::{HOUR_US, hour_folder, hour_folders, hour_start_us};
+use crate::layout::{hour_folder, hour_folders, hour_start_us};
 use crate::manifest::{Entry, HOUR_FILE, Manifest};
 use crate::reading::{self, Failure};
 use crate::store::{TABLES, WORK, all_tables};
 use crate::{Store, StoreError, columns, files, tiers};
+use model::time::HOUR_US;
 
 /// How often to look for finished hours, microseconds.
 const LOOK_EVERY_US: i64 = 60_000_000;

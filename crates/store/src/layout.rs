@@ -7,9 +7,6 @@ use jiff::tz::TimeZone;
 
 use crate::StoreError;
 
-/// Microseconds of an hour.
-pub const HOUR_US: i64 = 3_600_000_000;
-
 /// Ending of the files that readers look for.
 pub(crate) const PARQUET: &str = "parquet";
 

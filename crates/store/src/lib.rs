@@ -38,7 +38,7 @@ mod tests;
 pub use error::StoreError;
 pub use flows::remove_flows;
 pub use journal::{Journal, JournalSync, Recovered};
-pub use layout::{HOUR_US, hour_folder, hour_folders, hour_start_us};
+pub use layout::{hour_folder, hour_folders, hour_start_us};
 pub use listing::{ListedFile, Listing, extent, last_window_us, list, list_five_minutes};
 pub use manifest::{Entry, MANIFEST_FILE, Manifest, hour_files};
 pub use reading::{Damaged, Found, Selection, last_us, read, read_five_minutes, read_five_minutes_selected, read_selected};

@@ -8,10 +8,11 @@ use arrow_schema::{ArrowError, SchemaRef};
 use model::table::Row;
 use model::tables::FlowRow;
 
-use crate::layout::{HOUR_US, hour_folders};
+use crate::layout::hour_folders;
 use crate::manifest::{HOUR_FILE, Manifest};
 use crate::reading::{ATTEMPTS, Damaged, check_file, read_table};
 use crate::{StoreError, columns, tiers};
+use model::time::HOUR_US;
 
 /// What a table has of a range. Files may have rows from before and after it: whoever reads them filters.
 #[derive(Clone, Debug)]

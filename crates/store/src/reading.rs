@@ -15,9 +15,10 @@ use parquet::arrow::arrow_reader::{ArrowPredicateFn, ParquetRecordBatchReaderBui
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::layout::{HOUR_US, hour_folders};
+use crate::layout::hour_folders;
 use crate::manifest::{Entry, Manifest};
 use crate::{StoreError, columns, tiers};
+use model::time::HOUR_US;
 
 /// Largest footer that is believed; ours are some 10 KB.
 const FOOTER_BYTES_MOST: u32 = 16 << 20;

@@ -16,9 +16,10 @@ use parquet::schema::types::ColumnPath;
 
 use crate::StoreError;
 use crate::flows::FlowFiles;
-use crate::layout::{HOUR_US, hour_folder, hour_folders, window_file};
+use crate::layout::{hour_folder, hour_folders, window_file};
 use crate::manifest::{Checked, Entry, Manifest};
 use crate::{columns, compaction, files, tiers};
+use model::time::HOUR_US;
 
 /// Folder in the data folder for what is not published yet.
 pub(crate) const WORK: &str = ".work";

@@ -12,11 +12,11 @@ use model::tables::{AlertRow, ConnectionRow, ExporterRow, FailoverRow, LatencyRo
 use model::{Name, Publication, Rows};
 use proptest::prelude::*;
 
-use crate::layout::HOUR_US;
 use crate::state::{State, read_state, write_state};
 use crate::{
     Selection, Store, StoreError, StoreSettings, columns, read, read_five_minutes, read_five_minutes_selected, read_selected,
 };
+use model::time::HOUR_US;
 
 const WINDOW_US: i64 = 60_000_000;
 

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver as Inbox, Sender as Outbox, bounded};
 use measure::Series;
 use measure::judge::Fall;
 use model::tables::{ConnectionRow, ExporterRow, LinkRow};
-use model::time::{DETAIL_WINDOW_US, SECOND_US, slot_start_us};
+use model::time::{DAY_US, DETAIL_WINDOW_US, HOUR_US, SECOND_US, slot_start_us};
 use model::{Direction, Ledger};
 use peering::Inventory;
 use web::{Alert, Exporter, Painter, Process, Recent, Screen, Snapshot, Step};
@@ -35,14 +35,12 @@ pub(crate) use heard::Heard;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A look costs the owner at most this part of its time: where it takes long, looks are rarer.
 const LOOK_SHARE: u32 = 20;
-/// How far back the first look goes: an hour.
-const HISTORY_US: i64 = 3_600 * SECOND_US;
+/// How far back the first look goes.
+const HISTORY_US: i64 = HOUR_US;
 /// How far back later ones go at least: bins that may still grow.
 const GROWING_US: i64 = 300 * SECOND_US;
 /// Windows longer back than this are closed in any case.
 const GROWING_US_MOST: i64 = 1_800 * SECOND_US;
-/// What files are asked for at the start.
-const DAY_US: i64 = 24 * HISTORY_US;
 /// Bytes of preamble and gap of a packet on the wire, beyond what interface counters count.
 const WIRE_BITS: f64 = 20.0 * 8.0;
 

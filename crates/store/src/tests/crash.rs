@@ -8,8 +8,9 @@ use model::{Publication, Rows};
 
 use super::{WINDOW_US, link};
 use crate::files::steps;
-use crate::layout::{HOUR_US, PARQUET};
+use crate::layout::PARQUET;
 use crate::{Store, StoreError, StoreSettings, files, read, reading};
+use model::time::HOUR_US;
 
 /// Publishes a window with this many samples, or compacts.
 #[derive(Clone, Copy)]

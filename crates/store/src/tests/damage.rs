@@ -11,8 +11,8 @@ use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 
 use super::{WINDOW_US, link, publish, samples};
-use crate::layout::HOUR_US;
 use crate::{Found, Store, StoreSettings, columns, read};
+use model::time::HOUR_US;
 
 const FOLDER: &str = "links/date=1970-01-01/hour=00";
 

@@ -8,8 +8,8 @@ use model::tag::{Side, TagNames};
 use model::{Flow, FlowBatch, Sampling, SamplingOrigin};
 
 use super::WINDOW_US;
-use crate::layout::HOUR_US;
 use crate::{Store, StoreSettings, read, remove_flows};
+use model::time::HOUR_US;
 
 /// Flows of a file that fill a part of what may wait.
 const FLOWS: u64 = 60_000;

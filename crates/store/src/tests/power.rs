@@ -11,8 +11,8 @@ use model::{Publication, Rows};
 use super::disk::{Dice, Disk, Noted};
 use super::link;
 use crate::files::steps;
-use crate::layout::HOUR_US;
 use crate::{Journal, JournalSync, Recovered, Store, StoreSettings, read};
+use model::time::HOUR_US;
 
 /// Crash points that are tried.
 const POINTS: usize = 10_000;

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use model::tables::PrefixRow;
-use model::time::SECOND_US;
+use model::time::DAY_US;
 use simulate::{Handshakes, Scenario, Truth};
 
 use crate::clock::Clock;
@@ -34,9 +34,6 @@ use network::{Network, Places};
 
 /// The network of the demo, and its day.
 const SCENARIO: &str = include_str!("../../../../../samples/scenarios/day.toml");
-
-/// Microseconds of a day.
-const DAY_US: i64 = 86_400 * SECOND_US;
 
 /// Run a day of a simulated network in two minutes before a real collector, and say what happened
 ///

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use model::Direction;
 use model::tables::{AlertRow, FailoverRow, Moved};
 use simulate::Scenario;
 
@@ -162,7 +163,7 @@ impl Story {
             return None;
         }
         let name = row.connection.as_deref().unwrap_or("several");
-        let direction = row.direction.as_deref().unwrap_or_default().replace('_', " ");
+        let direction = row.direction.as_deref().and_then(Direction::named).map_or("", Direction::words);
         let gigabits = row.before_bps.unwrap_or(0.0) / 1e9;
         let moved = shares.join(", ");
         Some((self.clock.now_us(), format!("{name} {direction}: {gigabits:.1} Gbit/s {} to {moved}", row.kind.replace('_', " "))))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use model::Direction;
 use model::tables::FailoverRow;
 use model::time::SECOND_US;
 use simulate::scenario::{ConnectionKind, OutputInterface, Router};
@@ -42,7 +43,7 @@ pub(super) fn sentences(failed: &[Failed], sources: &Sources<'_>, told: &[Failov
     };
     for row in told.iter().filter(|row| !is_known(row)) {
         let (kind, name) = (row.kind.replace('_', " "), row.connection.as_deref().unwrap_or("several connections"));
-        let direction = row.direction.as_deref().unwrap_or("port").replace('_', " ");
+        let direction = row.direction.as_deref().and_then(Direction::named).map_or("port", Direction::words);
         let at = time(row.started_at.0);
         sentences.push(format!("Told, and not simulated as such: {name} {direction} {kind} at {at}: {}.", row.evidence));
     }
