@@ -23,7 +23,6 @@ pub(super) const DIRECTIONS: [&str; 2] = ["from_microsoft", "to_microsoft"];
 
 /// What was predicted of a survivor, by what was known before the failure.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "report"), expect(dead_code, reason = "reports predict"))]
 pub(super) struct Predicted {
     pub(super) direction: String,
     pub(super) survivor: String,

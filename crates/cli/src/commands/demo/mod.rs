@@ -13,7 +13,7 @@ mod verdict;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -218,7 +218,7 @@ fn mirror_socket(collector: &mut Collector, configured: &Configured, scenario: &
 
 /// Shows the page at its usual place, or where there is room.
 #[cfg(feature = "web")]
-fn show_page(collector: &mut Collector, configured: &Configured, data: &Path, clock: Clock) -> Result<(), Failure> {
+fn show_page(collector: &mut Collector, configured: &Configured, data: &std::path::Path, clock: Clock) -> Result<(), Failure> {
     let usual = configured.page.listen.map(|(address, _)| address);
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = usual.into_iter().chain([anywhere]).find_map(|address| std::net::TcpListener::bind(address).ok());
