@@ -107,29 +107,41 @@ impl Loads {
 /// The series of a load that rows fill.
 type Columns<const N: usize> = fn(&mut Load) -> [&mut Vec<f64>; N];
 
-/// Loads while rows come, millions of them: a row costs one look-up.
+/// Loads while rows come, millions of them. Each window has the same ones in the same order, mostly: what comes next is
+/// where it was expected, and else a row costs a look-up.
 struct Gathering<const N: usize> {
     places: HashMap<Name, [Option<usize>; 2]>,
     loads: Vec<(Way, Load)>,
+    /// Place of the load that is expected next.
+    next: usize,
     steps: usize,
     columns: Columns<N>,
 }
 
 impl<const N: usize> Gathering<N> {
     fn new(steps: usize, columns: Columns<N>) -> Gathering<N> {
-        Gathering { places: HashMap::new(), loads: Vec::new(), steps, columns }
+        Gathering { places: HashMap::new(), loads: Vec::new(), next: 0, steps, columns }
     }
 
     /// Keeps the values of a step, in the order of the columns, and gives the load for the rest.
     fn of(&mut self, name: &str, direction: Option<&str>, step: usize, values: [f64; N]) -> Option<&mut Load> {
-        let direction = Direction::named(direction?)?;
-        let known = self.places.get(name).and_then(|places| places[direction as usize]);
-        let place = known.unwrap_or_else(|| self.add(name, direction));
+        let place = self.place(name, direction?)?;
+        self.next = if place + 1 < self.loads.len() { place + 1 } else { 0 };
         let (_, load) = self.loads.get_mut(place)?;
         for (column, value) in (self.columns)(load).into_iter().zip(values) {
             column[step] = value;
         }
         Some(load)
+    }
+
+    fn place(&mut self, name: &str, direction: &str) -> Option<usize> {
+        let is_it = |(known, way): &Way| direction == way.name() && name == &**known;
+        if self.loads.get(self.next).is_some_and(|(way, _)| is_it(way)) {
+            return Some(self.next);
+        }
+        let direction = Direction::named(direction)?;
+        let known = self.places.get(name).and_then(|places| places[direction as usize]);
+        Some(known.unwrap_or_else(|| self.add(name, direction)))
     }
 
     fn add(&mut self, name: &str, direction: Direction) -> usize {
