@@ -215,7 +215,7 @@ fn orders_told(mut orders: Vec<Order>, options: &Options) -> Vec<String> {
         let full = order.full_us.map(|at_us| format!("full on {}", day(at_us)));
         let n1 = order.n1_us.map(|at_us| format!("its failure no longer held on {}", day(at_us)));
         let why = full.into_iter().chain(n1).collect::<Vec<_>>().join(", ");
-        format!("{}, {}: order by {} ({why}).", order.name, order.direction.name().replace('_', " "), day(order.by_us))
+        format!("{}, {}: order by {} ({why}).", order.name, order.direction.words(), day(order.by_us))
     };
     super::first_of(orders.iter().map(one).collect(), "connections to order for")
 }

@@ -262,7 +262,7 @@ fn not_held(judged: &Judged, thing: &str, networks: &Networks) -> String {
     let Some((outcome, survivor)) = judged.worst() else {
         return format!("If {thing} fails, nothing is left that could take its traffic.");
     };
-    let direction = judged.worst.map_or("", Direction::name).replace('_', " ");
+    let direction = judged.worst.map_or("", Direction::words);
     let name = networks.get(Direction::ToMicrosoft).name(survivor.connection).map(ToString::to_string).unwrap_or_default();
     let over = outcome.does_not_fit.most_bps / 1e6;
     format!(

@@ -328,7 +328,7 @@ fn expressroute(data: &mut Data, answer: &mut Answer) -> Result<(), ReportError>
             let sum = bytes.get(row).map_or_else(|| "an unknown number of".to_owned(), |bytes| format!("{bytes:.0}"));
             found.push(format!(
                 "{sum} bytes {} of AS12076 (ExpressRoute) on {}: never accept its routes from an internet peer.",
-                directions.known(row).replace('_', " "),
+                Direction::named(directions.known(row)).map_or("", Direction::words),
                 connections.known(row)
             ));
         }
