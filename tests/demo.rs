@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use measure::last_told;
 use model::tables::{FailoverRow, LinkRow, Moved};
 
 use crate::simulated::{Replayed, rows};
@@ -32,15 +33,10 @@ fn evening() -> String {
 
 /// The events as they were told last, by kind and direction.
 fn told(data: &std::path::Path) -> BTreeMap<(String, String), FailoverRow> {
-    let mut told: BTreeMap<String, FailoverRow> = BTreeMap::new();
-    for row in rows::<FailoverRow>(data) {
-        if told.get(&*row.event_id).is_none_or(|held| held.revision < row.revision) {
-            told.insert(row.event_id.to_string(), row);
-        }
-    }
+    let told = last_told(rows::<FailoverRow>(data));
     let way = |row: &FailoverRow| (row.kind.to_string(), row.direction.as_deref().unwrap_or("port").to_owned());
     let count = told.len();
-    let by_way: BTreeMap<_, _> = told.into_values().map(|row| (way(&row), row)).collect();
+    let by_way: BTreeMap<_, _> = told.into_iter().map(|row| (way(&row), row)).collect();
     assert_eq!(by_way.len(), count, "an event of each kind and direction: {by_way:#?}");
     by_way
 }

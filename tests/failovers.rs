@@ -1,7 +1,6 @@
 //! Failovers from datagrams: networks of which a connection fails, through capture and replay, against what was done to them.
 
-use std::collections::BTreeMap;
-
+use measure::last_told;
 use model::tables::{AlertRow, ConnectionRow, FailoverRow};
 use model::time::{BIN_US, SECOND_US};
 
@@ -77,14 +76,7 @@ pub(crate) fn one() -> Replayed {
 
 /// Each event as it was told last.
 fn events(replayed: &Replayed) -> Vec<FailoverRow> {
-    let mut last: BTreeMap<String, FailoverRow> = BTreeMap::new();
-    for row in rows::<FailoverRow>(&replayed.data()) {
-        let held = last.get(&*row.event_id);
-        if held.is_none_or(|held| held.revision < row.revision) {
-            last.insert(row.event_id.to_string(), row);
-        }
-    }
-    last.into_values().collect()
+    last_told(rows::<FailoverRow>(&replayed.data()))
 }
 
 /// When the simulated network began, microseconds since 1970: 2026-03-02 10:00 UTC.

@@ -50,7 +50,7 @@ mod window;
 pub use counts::Counts;
 pub use delta::{Delta, DeltaLosses};
 pub use deltas::Deltas;
-pub use failover::{FailoverSettings, Failovers, Judging, Observed, Planned, Plans, PortSeen, parse_calendar};
+pub use failover::{FailoverSettings, Failovers, Judging, Observed, Planned, Plans, PortSeen, last_told, parse_calendar};
 pub use flows::Flows;
 pub use latency::{Histogram, Imported, ImportedLatency, LatencyDelta, Mirrored, PacketCounts, PacketLatency, RecordLatency};
 pub use owner::{Owner, OwnerState};

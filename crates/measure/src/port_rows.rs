@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hashbrown::{HashMap, HashSet};
+use model::link::wire_bps;
 use model::tables::PortRow;
 use model::time::{BIN_US, SECOND_US, WINDOW_US};
 use model::{Direction, Name, View};
@@ -13,7 +14,7 @@ use crate::link_rows::{Seen, per_second, signed};
 use crate::owner::Owner;
 use crate::publish::Stage;
 use crate::scale::Scale;
-use crate::sums::{Moments, Sums, WIRE_BYTES};
+use crate::sums::{Moments, Sums};
 use crate::window::{Way, Window, WindowSums};
 
 /// What a window holds of all ports, by port and direction.
@@ -134,11 +135,10 @@ impl Owner {
 
     fn utilisation_of(&self, way: Way, window_us: i64, load: Option<&Load>, counters: &CounterLoad) -> Option<f64> {
         let capacity = self.capacity(way.0, window_us).0.filter(|capacity| *capacity > 0)?;
-        let wire = |bps: f64, packets_per_second: f64| bps + packets_per_second * WIRE_BYTES as f64 * 8.0;
-        let by_counters = counters.bps.zip(counters.packets_per_second).map(|(bps, packets)| wire(bps, packets));
+        let by_counters = counters.bps.zip(counters.packets_per_second).map(|(bps, packets)| wire_bps(bps, packets));
         let by_flows = || {
             let estimate = &load.filter(|load| load.estimate.is_known())?.estimate;
-            Some(wire(per_second(estimate.bytes * 8.0, WINDOW_US), per_second(estimate.packets, WINDOW_US)))
+            Some(wire_bps(per_second(estimate.bytes * 8.0, WINDOW_US), per_second(estimate.packets, WINDOW_US)))
         };
         by_counters.or_else(by_flows).map(|bps| bps / capacity as f64)
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
+use model::link::wire_bps;
 use model::time::{BIN_US, SECOND_US, WINDOW_US, slot_start_us};
 use model::{Direction, Link, Port};
 
@@ -15,7 +16,6 @@ use crate::link_rows::{Learned, per_second};
 use crate::owner::Owner;
 use crate::port_rows::port_loads;
 use crate::scale::Scale;
-use crate::sums::WIRE_BYTES;
 use crate::window::{BINS, Way, WindowSums};
 
 /// What a link or port carried in one direction in a bin of 10 s, by flows. Loads are in bit/s.
@@ -211,10 +211,6 @@ impl Owner {
             bins,
         }
     }
-}
-
-fn wire_bps(bps: f64, packets_per_second: f64) -> f64 {
-    bps + packets_per_second * WIRE_BYTES as f64 * 8.0
 }
 
 /// All bins from `from_us` to `to_us`: what no window told of is unknown.

@@ -12,8 +12,6 @@ use crate::small::Small;
 pub(crate) const FRAME_BYTES: u64 = 18;
 /// The same with a VLAN tag.
 pub(crate) const TAGGED_FRAME_BYTES: u64 = 22;
-/// Bytes of a packet on the wire over the link layer: preamble, start delimiter and gap.
-pub(crate) const WIRE_BYTES: u64 = 20;
 /// Packet size assumed where a record gives bytes without packets; for the variance only.
 const ASSUMED_PACKET_BYTES: u64 = 1_500;
 /// Bound of one record's sum of squares, so that it can be spread in 128 bits; no link carries as much.

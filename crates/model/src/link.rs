@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::Name;
 use crate::address::Address;
 
+/// Bytes of a packet on the wire over the link layer, which is what interface counters count: preamble, start delimiter and gap.
+pub const WIRE_BYTES: u64 = 20;
+
+/// What a load on the link layer is on the wire, bit/s.
+pub fn wire_bps(bps: f64, packets_per_second: f64) -> f64 {
+    bps + packets_per_second * WIRE_BYTES as f64 * 8.0
+}
+
 /// What a link is to us and Microsoft.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 use measure::judge::percentile;
+use model::link::wire_bps;
 use model::{Direction, Name};
 
 use crate::{Data, Range, ReportError};
-
-/// Bytes of preamble and gap of a packet on the wire, beyond what interface counters count.
-const WIRE_BITS: f64 = 20.0 * 8.0;
 
 /// What one thing carried in one direction. Steps without a row, or of unknown load, are not numbers.
 #[derive(Clone, Debug, Default)]
@@ -193,7 +191,7 @@ fn of_links(data: &Data) -> Result<Loads, ReportError> {
             for row in 0..batch.rows() {
                 let Some(step) = starts.get(row).and_then(|at| range.step_of(at)) else { continue };
                 let mean = means.get(row);
-                let wire = mean.zip(packets.get(row)).map(|(bps, packets)| bps + WIRE_BITS * packets);
+                let wire = mean.zip(packets.get(row)).map(|(bps, packets)| wire_bps(bps, packets));
                 let utilisation = utilisations.get(row);
                 let port_wire = utilisation.zip(capacities.get(row)).map(|(ratio, bps)| ratio * bps as f64);
                 let values = [mean, wire, port_wire, utilisation, coverages.get(row)].map(|value| value.unwrap_or(f64::NAN));

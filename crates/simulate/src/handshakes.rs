@@ -136,7 +136,7 @@ impl Handshakes {
 /// When a connection carries nothing.
 fn down(scenario: &Scenario, connection: &str) -> Vec<std::ops::Range<i64>> {
     let of = scenario.failures.iter().filter(|failure| failure.connection.as_deref() == Some(connection));
-    let at = |seconds: f64| scenario.start_us() + (seconds * 1e6) as i64;
+    let at = |seconds| scenario.at_us(seconds);
     of.map(|failure| at(failure.down_at_seconds)..failure.up_at_seconds.map_or(i64::MAX, at)).collect()
 }
 

@@ -1,11 +1,12 @@
 //! A connection's latency beside its own of the seven days before: what is usual for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use alert::{Latency, Subject};
+use measure::Histogram;
 use model::Name;
 use model::tables::LatencyRow;
 use model::time::{DAY_US, HOUR_US, SECOND_US, slot_start_us};
@@ -16,8 +17,9 @@ const DAYS: i64 = 7;
 const STRETCH_US: i64 = HOUR_US;
 /// Kinds of latency of which the usual is held.
 const KEYS_MOST: usize = 1_024;
-/// Buckets of an octave: a value is known to half a percent, far finer than any rule asks.
-const BUCKETS_OF_OCTAVE: f64 = 64.0;
+/// Steps of an octave that values are rounded to: to half a percent, far finer than any rule asks, and few enough for a
+/// week of all connections to be held.
+const STEPS_OF_OCTAVE: f64 = 64.0;
 /// Fewer measurements tell no 95th percentile.
 const SAMPLES_LEAST: u64 = 100;
 
@@ -30,48 +32,26 @@ struct Key {
     initiator: Option<Name>,
 }
 
-/// Measurements by bucket.
-#[derive(Clone, Debug, Default)]
-struct Counts(BTreeMap<u16, u64>);
-
-impl Counts {
-    fn add_row(&mut self, row: &LatencyRow) {
-        let buckets = row.bucket_us.iter().flatten().zip(row.bucket_count.iter().flatten());
-        for (value_us, count) in buckets.filter(|(value_us, count)| **value_us > 0 && **count > 0) {
-            let bucket = ((*value_us as f64).log2() * BUCKETS_OF_OCTAVE).round();
-            *self.0.entry(bucket as u16).or_default() += count.unsigned_abs();
-        }
+fn add_row(histogram: &mut Histogram, row: &LatencyRow) {
+    let buckets = row.bucket_us.iter().flatten().zip(row.bucket_count.iter().flatten());
+    for (value_us, count) in buckets.filter(|(value_us, count)| **value_us > 0 && **count > 0) {
+        let step = ((*value_us as f64).log2() * STEPS_OF_OCTAVE).round();
+        histogram.record((step / STEPS_OF_OCTAVE).exp2() as u64, count.unsigned_abs());
     }
+}
 
-    fn add(&mut self, other: &Counts) {
-        other.0.iter().for_each(|(bucket, count)| *self.0.entry(*bucket).or_default() += count);
-    }
-
-    fn samples(&self) -> u64 {
-        self.0.values().sum()
-    }
-
-    /// The 95th percentile, µs; `None` of too few.
-    fn p95_us(&self) -> Option<f64> {
-        let samples = self.samples();
-        let rank = (samples as f64 * 0.95).ceil() as u64;
-        let mut below = 0;
-        let reaches = |(_, count): &(&u16, &u64)| {
-            below += **count;
-            below >= rank
-        };
-        let (bucket, _) = self.0.iter().find(reaches).filter(|_| samples >= SAMPLES_LEAST)?;
-        Some((f64::from(*bucket) / BUCKETS_OF_OCTAVE).exp2())
-    }
+/// The 95th percentile, µs; `None` of too few.
+fn p95_us(histogram: &Histogram) -> Option<f64> {
+    histogram.quantile_us(0.95).filter(|_| histogram.count() >= SAMPLES_LEAST).map(|us| us as f64)
 }
 
 /// What is known of a kind of latency.
 #[derive(Debug, Default)]
 struct Known {
     /// Start of a day and its measurements, ascending; the last is not over.
-    days: VecDeque<(i64, Counts)>,
+    days: VecDeque<(i64, Histogram)>,
     /// The window that came last, which may be told anew: start, end, measurements.
-    last: Option<(i64, i64, Counts)>,
+    last: Option<(i64, i64, Histogram)>,
 }
 
 impl Known {
@@ -80,7 +60,7 @@ impl Known {
         let day_us = slot_start_us(start_us, DAY_US);
         let at = self.days.partition_point(|(known_us, _)| *known_us < day_us);
         if self.days.get(at).is_none_or(|(known_us, _)| *known_us != day_us) {
-            self.days.insert(at, (day_us, Counts::default()));
+            self.days.insert(at, (day_us, Histogram::default()));
         }
         self.days[at].1.add(&counts);
         let newest_us = self.days.back().map_or(day_us, |(newest_us, _)| *newest_us);
@@ -92,11 +72,11 @@ impl Known {
         match &mut self.last {
             Some((last_us, ..)) if start_us < *last_us => return,
             // Of another region, or of the same told anew: `look` begins a window's counts over.
-            Some((last_us, _, counts)) if start_us == *last_us => return counts.add_row(row),
+            Some((last_us, _, counts)) if start_us == *last_us => return add_row(counts, row),
             _ => self.settle(),
         }
-        let mut counts = Counts::default();
-        counts.add_row(row);
+        let mut counts = Histogram::default();
+        add_row(&mut counts, row);
         self.last = Some((start_us, end_us, counts));
     }
 
@@ -104,9 +84,9 @@ impl Known {
     fn usual_us(&self, start_us: i64) -> Option<f64> {
         let today_us = slot_start_us(start_us, DAY_US);
         let is_usual = |day_us: i64| (today_us - DAYS * DAY_US..today_us).contains(&day_us);
-        let mut all = Counts::default();
+        let mut all = Histogram::default();
         self.days.iter().filter(|(day_us, _)| is_usual(*day_us)).for_each(|(_, counts)| all.add(counts));
-        all.p95_us()
+        p95_us(&all)
     }
 }
 
@@ -139,30 +119,15 @@ impl Usual {
         });
     }
 
-    /// Takes a window's rows, all of them.
+    /// Takes a window's rows, all of them, and sets them beside what is usual.
     pub(super) fn look(&mut self, rows: &[LatencyRow]) {
-        let mut touched: Vec<Key> = Vec::new();
-        for row in rows.iter().filter(|row| row.bucket_us.is_some()) {
-            let (connection, method, span) = (row.connection.clone(), row.method.clone(), row.span.clone());
-            let key = Key { connection, method, span, initiator: row.initiator.clone() };
-            if self.known.len() >= KEYS_MOST && !self.known.contains_key(&key) {
-                continue;
-            }
-            let known = self.known.entry(key.clone()).or_default();
-            if !touched.contains(&key) {
-                // Told anew it takes the place of what was told before.
-                known.last.take_if(|(start_us, ..)| *start_us == row.window_start.0);
-                touched.push(key);
-            }
-            known.take(row);
-        }
-        for key in touched {
+        for key in self.count(rows) {
             let Some((known, (start_us, end_us, counts))) =
                 self.known.get(&key).and_then(|known| Some((known, known.last.as_ref()?)))
             else {
                 continue;
             };
-            if let Some((p95_us, usual_us)) = counts.p95_us().zip(known.usual_us(*start_us)) {
+            if let Some((p95_us, usual_us)) = p95_us(counts).zip(known.usual_us(*start_us)) {
                 let detail = format!("{} {}", key.method, key.span);
                 let subject = Subject {
                     connection: Some(key.connection),
@@ -175,6 +140,25 @@ impl Usual {
                 self.found.push(Latency { subject, end_us: *end_us, p95_us, usual_us });
             }
         }
+    }
+
+    /// Counts a window's rows; gives what they are of.
+    fn count(&mut self, rows: &[LatencyRow]) -> BTreeSet<Key> {
+        let mut touched = BTreeSet::new();
+        for row in rows.iter().filter(|row| row.bucket_us.is_some()) {
+            let (connection, method, span) = (row.connection.clone(), row.method.clone(), row.span.clone());
+            let key = Key { connection, method, span, initiator: row.initiator.clone() };
+            if self.known.len() >= KEYS_MOST && !self.known.contains_key(&key) {
+                continue;
+            }
+            let known = self.known.entry(key.clone()).or_default();
+            if touched.insert(key) {
+                // Told anew it takes the place of what was told before.
+                known.last.take_if(|(start_us, ..)| *start_us == row.window_start.0);
+            }
+            known.take(row);
+        }
+        touched
     }
 
     /// What came since the last time, beside what is usual.
@@ -193,10 +177,9 @@ impl Usual {
                 return;
             }
         };
-        let mut before = Usual { known: std::mem::take(&mut self.known), ..Usual::default() };
-        let now: Vec<_> = before.known.iter_mut().filter_map(|(key, known)| Some((key.clone(), known.last.take()?))).collect();
-        rows.chunk_by(|a, b| a.window_start == b.window_start).for_each(|window| before.look(window));
-        self.known = before.known;
+        // What is going on is set aside: the earlier rows come in before it.
+        let now: Vec<_> = self.known.iter_mut().filter_map(|(key, known)| Some((key.clone(), known.last.take()?))).collect();
+        rows.chunk_by(|a, b| a.window_start == b.window_start).for_each(|window| _ = self.count(window));
         for (key, last) in now {
             let known = self.known.entry(key).or_default();
             known.settle();
@@ -258,8 +241,7 @@ mod tests {
         assert_eq!(told(&mut usual).len(), 1);
         usual.look(&[row(DAY_US + 1, "westeurope", 15_000, 99)]);
         assert_eq!(told(&mut usual), []);
-        let days: Vec<u64> =
-            usual.known.values().flat_map(|known| known.days.iter().map(|(_, counts)| counts.samples())).collect();
+        let days: Vec<u64> = usual.known.values().flat_map(|known| known.days.iter().map(|(_, counts)| counts.count())).collect();
         assert_eq!(days, [1_000, 100]);
         // A week later what was is forgotten.
         usual.look(&[row(9 * DAY_US, "westeurope", 15_000, 100)]);

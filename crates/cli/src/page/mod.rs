@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver as Inbox, Sender as Outbox, bounded};
 use measure::Series;
 use measure::judge::Fall;
+use model::link::wire_bps;
 use model::tables::{ConnectionRow, ExporterRow, LinkRow};
 use model::time::{DAY_US, DETAIL_WINDOW_US, HOUR_US, SECOND_US, slot_start_us};
 use model::{Direction, Ledger};
@@ -41,8 +42,6 @@ const HISTORY_US: i64 = HOUR_US;
 const GROWING_US: i64 = 300 * SECOND_US;
 /// Windows longer back than this are closed in any case.
 const GROWING_US_MOST: i64 = 1_800 * SECOND_US;
-/// Bytes of preamble and gap of a packet on the wire, beyond what interface counters count.
-const WIRE_BITS: f64 = 20.0 * 8.0;
 
 /// What the owner knows at one moment.
 pub(crate) struct Sight {
@@ -168,7 +167,7 @@ impl Painting {
         for row in rows.iter().filter(|row| &*row.status != "open") {
             let Some(direction) = Direction::named(&row.direction) else { continue };
             let known = |value: Option<f64>| value.map_or(f32::NAN, |value| value as f32);
-            let wire_bps = row.mean_bps.zip(row.packets_per_second).map(|(bps, packets)| bps + WIRE_BITS * packets);
+            let wire_bps = row.mean_bps.zip(row.packets_per_second).map(|(bps, packets)| wire_bps(bps, packets));
             let step = Step { bps: known(row.mean_bps), wire_bps: known(wire_bps), utilisation: known(row.utilisation_ratio) };
             self.recent.remember(&row.connection, direction, row.window_start.0, step);
         }

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 pub use feed::Judging;
 pub use plan::{Planned, Plans, parse_calendar};
+pub use rows::last_told;
 pub use settings::FailoverSettings;
 
 use crate::window::Way;

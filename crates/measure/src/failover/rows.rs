@@ -1,5 +1,7 @@
 //! Rows of `failovers`, and the evidence in words.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use model::tables::{FailoverRow, Moved};
 use model::time::{BIN_US, SECOND_US};
@@ -18,6 +20,17 @@ const TOOK_LEAST: f64 = 0.02;
 const LISTED_LEAST: f64 = 0.01;
 /// Standard errors from which what a link took is beyond doubt.
 const TOOK_ERRORS: f64 = 2.0;
+
+/// Each event as it was told last, by its id; rows come in any order.
+pub fn last_told(rows: impl IntoIterator<Item = FailoverRow>) -> Vec<FailoverRow> {
+    let mut last: BTreeMap<Name, FailoverRow> = BTreeMap::new();
+    for row in rows {
+        if last.get(&row.event_id).is_none_or(|held| held.revision < row.revision) {
+            last.insert(row.event_id.clone(), row);
+        }
+    }
+    last.into_values().collect()
+}
 
 /// Whether a link took some of what fell.
 pub(crate) fn took(share: &Share) -> bool {

@@ -156,6 +156,11 @@ impl Scenario {
         self.started_us
     }
 
+    /// When so many seconds of it have passed, microseconds since 1970.
+    pub fn at_us(&self, seconds: f64) -> i64 {
+        self.started_us + (seconds * 1e6) as i64
+    }
+
     /// One router with defaults for what its TOML leaves out.
     pub(crate) fn router(text: &str) -> Result<Router, ScenarioError> {
         toml::from_str(text).map_err(|error| ScenarioError(sentence_of(text, &error)))

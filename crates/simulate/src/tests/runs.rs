@@ -140,22 +140,25 @@ fn v5_says_which_records_it_could_not_say() {
     assert!(truth.exporters[0].packets < of_links(&truth).packets);
 }
 
-#[test]
-fn a_failed_connection_moves_its_traffic_and_gets_it_back() {
-    let second = r#"
+/// A second connection on the port of the first.
+const SECOND: &str = r#"
 [[connections]]
 name = "fra-2"
 kind = "direct"
 port = "pni"
 to_microsoft_bps = 100_000.0
 from_microsoft_bps = 500_000.0
+"#;
 
+#[test]
+fn a_failed_connection_moves_its_traffic_and_gets_it_back() {
+    let failure = r#"
 [[failures]]
 connection = "fra-1"
 down_at_seconds = 60.0
 up_at_seconds = 120.0
 "#;
-    let (truth, _) = play(&(SMALLEST.replace("duration_seconds = 60", "duration_seconds = 180") + second));
+    let (truth, _) = play(&(SMALLEST.replace("duration_seconds = 60", "duration_seconds = 180") + SECOND + failure));
     let packets = |name: &str| {
         let link = truth.links.iter().find(|link| link.link == name && link.direction == "from_microsoft").expect(name);
         let at = |minute: i64| link.windows_60_s.iter().find(|window| window.start_us == truth.start_us + minute * 60_000_000);
@@ -168,14 +171,7 @@ up_at_seconds = 120.0
 
 #[test]
 fn a_drained_connection_empties_step_by_step_and_keeps_a_residue() {
-    let second = r#"
-[[connections]]
-name = "fra-2"
-kind = "direct"
-port = "pni"
-to_microsoft_bps = 100_000.0
-from_microsoft_bps = 500_000.0
-
+    let failure = r#"
 [[failures]]
 connection = "fra-1"
 down_at_seconds = 60.0
@@ -183,7 +179,7 @@ drain_seconds = 60.0
 residue_share = 0.1
 up_at_seconds = 180.0
 "#;
-    let (truth, _) = play(&(SMALLEST.replace("duration_seconds = 60", "duration_seconds = 240") + second));
+    let (truth, _) = play(&(SMALLEST.replace("duration_seconds = 60", "duration_seconds = 240") + SECOND + failure));
     let by_minute = |windows: &[crate::truth::WindowTruth]| {
         let at = |minute: i64| windows.iter().find(|window| window.start_us == truth.start_us + minute * 60_000_000);
         [0, 1, 2, 3].map(|minute| at(minute).map_or(0, |window| window.sum.packets))

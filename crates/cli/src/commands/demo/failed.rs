@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use model::Direction;
 use model::tables::{FailoverRow, PrefixRow};
 use model::time::{DETAIL_WINDOW_US, SECOND_US, WINDOW_US};
 use simulate::{Scenario, Truth};
@@ -19,7 +20,8 @@ const NEAR_US: i64 = 300 * SECOND_US;
 /// A share that is smaller is not told of.
 const SHARE_LEAST: f64 = 0.02;
 
-pub(super) const DIRECTIONS: [&str; 2] = ["from_microsoft", "to_microsoft"];
+/// In the order of the tables: from Microsoft comes most.
+pub(super) const DIRECTIONS: [Direction; 2] = [Direction::FromMicrosoft, Direction::ToMicrosoft];
 
 /// What was predicted of a survivor, by what was known before the failure.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ impl Failed {
     pub(super) fn all(scenario: &Scenario, truth: &Truth, told: &[FailoverRow]) -> Vec<Failed> {
         let one = |failure: &simulate::scenario::Failure| {
             let connection = failure.connection.clone()?;
-            let at = |seconds: f64| scenario.start_us() + (seconds * 1e6) as i64;
+            let at = |seconds| scenario.at_us(seconds);
             let (down_us, moved_us) = (at(failure.down_at_seconds), at(failure.down_at_seconds + failure.drain_seconds));
             let up_us = failure.up_at_seconds.map_or(truth.end_us, at).min(truth.end_us);
             let (first, last) = (down_us.div_euclid(WINDOW_US) * WINDOW_US, up_us.div_euclid(WINDOW_US) * WINDOW_US);
@@ -107,14 +109,14 @@ impl Failed {
 
     /// Rows of links: before and after, measured and true.
     fn loads(&self, sources: &Sources<'_>, table: &mut Table) {
-        for direction in DIRECTIONS {
+        for (direction, words) in DIRECTIONS.map(|direction| (direction.name(), direction.words())) {
             let survivors = self.survivors(direction, sources);
             for link in std::iter::once(&self.connection).chain(&survivors) {
                 let load = |minutes: &Range<i64>| or_unknown(sources.measured.load(link, direction, minutes).map(Load::text));
                 let really = |minutes: &Range<i64>| gigabits(true_load(sources.truth, link, direction, minutes));
                 table.rows.push(vec![
                     self.name(),
-                    direction.replace("_m", " M"),
+                    words.to_owned(),
                     link.clone(),
                     load(&self.before),
                     really(&self.before),
@@ -127,7 +129,7 @@ impl Failed {
 
     /// Rows of survivors: what each took, predicted, measured and true.
     fn moves(&self, sources: &Sources<'_>, table: &mut Table) {
-        for direction in DIRECTIONS {
+        for (direction, words) in DIRECTIONS.map(|direction| (direction.name(), direction.words())) {
             let lost = self.lost(direction, sources);
             for survivor in self.survivors(direction, sources) {
                 let is_it = |one: &&Predicted| one.direction == direction && one.survivor == survivor;
@@ -139,7 +141,7 @@ impl Failed {
                 };
                 table.rows.push(vec![
                     self.name(),
-                    direction.replace("_m", " M"),
+                    words.to_owned(),
                     survivor.clone(),
                     predicted.map_or_else(|| "nothing".to_owned(), |one| one.origin.clone()),
                     predicted.map_or_else(|| gigabits(0.0), |one| or_unknown(load(one).map(Load::text))),
@@ -184,14 +186,14 @@ impl Failed {
                 Some((survivor, really?, measured))
             })
         };
-        DIRECTIONS.into_iter().flat_map(of).max_by(|(_, a, _), (_, b, _)| a.total_cmp(b))
+        DIRECTIONS.map(Direction::name).into_iter().flat_map(of).max_by(|(_, a, _), (_, b, _)| a.total_cmp(b))
     }
 
     /// Rows of customers: what they had over the connection before, and where it went.
     fn customers(&self, truth: &Truth, rows: &[PrefixRow], table: &mut Table) {
         let (before, during) = (self.windows(&self.before), self.windows(&self.after));
         let is_side = |row: &&PrefixRow| &*row.side == "customer" && row.customer.is_some();
-        for direction in DIRECTIONS {
+        for (direction, words) in DIRECTIONS.map(|direction| (direction.name(), direction.words())) {
             let of = || rows.iter().filter(is_side).filter(|row| &*row.direction == direction);
             let names: BTreeSet<&str> = of().filter_map(|row| row.customer.as_deref()).collect();
             for customer in names {
@@ -208,7 +210,7 @@ impl Failed {
                 let gains: Vec<String> = gains.iter().map(|(link, bps)| format!("{link} +{}", gigabits(*bps))).collect();
                 table.rows.push(vec![
                     self.name(),
-                    direction.replace("_m", " M"),
+                    words.to_owned(),
                     customer.to_owned(),
                     lost.text(),
                     gigabits(true_of_customer(truth, &self.connection, direction, customer, &before)),

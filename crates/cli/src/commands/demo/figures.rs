@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
+use model::link::WIRE_BYTES;
 use model::tables::{LinkRow, PortRow};
 use model::time::{SECOND_US, WINDOW_US};
 use simulate::Truth;
 use simulate::truth::{Sum, WindowTruth};
 
 use crate::failure::Failure;
-
-/// Bytes of preamble and gap that a packet takes on the wire besides its frame.
-const WIRE_BYTES: u64 = 20;
 
 /// A mean load and its standard error, bit/s.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -99,7 +99,7 @@ impl Demo {
         let prefixes = store::read::<PrefixRow>(&stage.data, i64::MIN, i64::MAX).map_err(Failure::failed)?.rows;
         let (loads, moves) = (failed::loads(&failed, &sources), failed::moves(&failed, &sources));
         let customers = failed::customers(&failed, &ran.truth, &prefixes);
-        let handshakes = handshakes::table(&stage.data, &ran.mirrors, scenario.start_us())?;
+        let handshakes = handshakes::table(&stage.data, &ran.mirrors, scenario)?;
         let whole = truth::table(&stage.data, &ran.truth)?;
         let mut sentences = verdict::sentences(&failed, &sources, &told);
         sentences.extend(verdict::misconfigured(scenario, &whole));

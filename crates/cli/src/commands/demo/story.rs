@@ -33,9 +33,18 @@ pub(super) fn whole(row: &FailoverRow) -> impl Iterator<Item = &Moved> {
     row.moved.iter().filter(|moved| moved.group.is_none())
 }
 
+/// The links that took something of an event, and how much of it.
+pub(super) fn shares(row: &FailoverRow) -> Vec<String> {
+    let share = |moved: &Moved| {
+        let (share, error) = (moved.share? * 100.0, moved.share_error? * 100.0);
+        (share >= 2.0).then(|| format!("{} {share:.0} ± {error:.0} %", moved.connection))
+    };
+    whole(row).filter_map(share).collect()
+}
+
 /// What is going to happen, in the order of time.
 fn script(scenario: &Scenario) -> Vec<(i64, String)> {
-    let at = |seconds: f64| scenario.start_us() + (seconds * 1e6) as i64;
+    let at = |seconds| scenario.at_us(seconds);
     let mut script = Vec::new();
     for failure in &scenario.failures {
         let (what, back) = match (&failure.connection, &failure.port, failure.member) {
@@ -154,18 +163,14 @@ impl Story {
         if row.moved.is_empty() || !is_sure || !self.told_moves.insert(row.event_id.to_string()) {
             return None;
         }
-        let share = |moved: &Moved| {
-            let (share, error) = (moved.share? * 100.0, moved.share_error? * 100.0);
-            (share >= 2.0).then(|| format!("{} {share:.0} ± {error:.0} %", moved.connection))
-        };
-        let shares: Vec<String> = whole(row).filter_map(share).collect();
+        let shares = shares(row);
         if shares.is_empty() {
             return None;
         }
         let name = row.connection.as_deref().unwrap_or("several");
         let direction = row.direction.as_deref().and_then(Direction::named).map_or("", Direction::words);
-        let gigabits = row.before_bps.unwrap_or(0.0) / 1e9;
+        let load = row.before_bps.map_or_else(|| "an unknown load".to_owned(), |bps| format!("{:.1} Gbit/s", bps / 1e9));
         let moved = shares.join(", ");
-        Some((self.clock.now_us(), format!("{name} {direction}: {gigabits:.1} Gbit/s {} to {moved}", row.kind.replace('_', " "))))
+        Some((self.clock.now_us(), format!("{name} {direction}: {load} {} to {moved}", row.kind.replace('_', " "))))
     }
 }

@@ -1,6 +1,5 @@
 //! What happened, a sentence each, beside what was simulated.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use model::Direction;
@@ -11,7 +10,7 @@ use simulate::{Scenario, Truth};
 
 use super::failed::{DIRECTIONS, Failed, Sources};
 use super::figures::{gigabits, percent};
-use super::story::{time, whole};
+use super::story::{shares, time};
 use super::table::Table;
 use crate::failure::Failure;
 
@@ -20,14 +19,7 @@ const AROUND_US: i64 = 600 * SECOND_US;
 
 /// The failovers as they were told last.
 pub(super) fn told(data: &Path) -> Result<Vec<FailoverRow>, Failure> {
-    let mut last: BTreeMap<String, FailoverRow> = BTreeMap::new();
-    for row in store::read::<FailoverRow>(data, i64::MIN, i64::MAX).map_err(Failure::failed)?.rows {
-        let held = last.get(&*row.event_id);
-        if held.is_none_or(|held| held.revision < row.revision) {
-            last.insert(row.event_id.to_string(), row);
-        }
-    }
-    let mut rows: Vec<FailoverRow> = last.into_values().collect();
+    let mut rows = measure::last_told(store::read::<FailoverRow>(data, i64::MIN, i64::MAX).map_err(Failure::failed)?.rows);
     rows.sort_by_key(|row| row.started_at.0);
     Ok(rows)
 }
@@ -53,28 +45,24 @@ pub(super) fn sentences(failed: &[Failed], sources: &Sources<'_>, told: &[Failov
 fn of_failed(failed: &Failed, sources: &Sources<'_>) -> Vec<String> {
     let mut sentences = Vec::new();
     for direction in DIRECTIONS {
-        let way = direction.replace("_m", " M");
-        let Some(row) = failed.told.get(direction) else {
+        let way = direction.words();
+        let Some(row) = failed.told.get(direction.name()) else {
             sentences.push(format!("{} {way}: nothing was told of it.", failed.name()));
             continue;
         };
-        let share = |moved: &model::tables::Moved| {
-            let (share, error) = (moved.share? * 100.0, moved.share_error? * 100.0);
-            (share >= 2.0).then(|| format!("{} {share:.0} ± {error:.0} %", moved.connection))
-        };
-        let shares: Vec<String> = whole(row).filter_map(share).collect();
+        let lost = row.before_bps.zip(row.fallen_share).map(|(bps, share)| format!("{} Gbit/s", gigabits(bps * share)));
+        let lost = lost.unwrap_or_else(|| "an unknown load".to_owned());
         let found_s = (row.detected_at.0 - failed.down_us) / SECOND_US;
         let unaccounted = row.unaccounted_share.zip(row.unaccounted_error);
         let unaccounted = unaccounted.map_or_else(String::new, |(share, error)| {
             format!("; not found again {:.0} ± {:.0} %", share * 100.0, error * 100.0)
         });
         sentences.push(format!(
-            "{} {way}: told as {} of {}, found {found_s} s after it began. {} Gbit/s went to {}{unaccounted}.",
+            "{} {way}: told as {} of {}, found {found_s} s after it began. {lost} went to {}{unaccounted}.",
             failed.name(),
             row.kind.replace('_', " "),
             time(row.started_at.0),
-            gigabits(row.before_bps.unwrap_or(0.0) * row.fallen_share.unwrap_or(1.0)),
-            shares.join(", "),
+            shares(row).join(", "),
         ));
     }
     let latency = failed.told.values().find_map(|row| row.p50_before_us.zip(row.p50_after_us));
@@ -123,7 +111,7 @@ pub(super) fn misconfigured(scenario: &Scenario, links: &Table) -> Vec<String> {
 fn members(scenario: &Scenario, truth: &Truth, told: &[FailoverRow]) -> Vec<String> {
     let mut sentences = Vec::new();
     for failure in scenario.failures.iter().filter(|failure| failure.member.is_some()) {
-        let down_us = scenario.start_us() + (failure.down_at_seconds * 1e6) as i64;
+        let down_us = scenario.at_us(failure.down_at_seconds);
         if down_us >= truth.end_us {
             continue;
         }
@@ -157,7 +145,7 @@ fn members(scenario: &Scenario, truth: &Truth, told: &[FailoverRow]) -> Vec<Stri
 fn surges(scenario: &Scenario, truth: &Truth, told: &[FailoverRow]) -> Vec<String> {
     let mut sentences = Vec::new();
     for surge in &scenario.traffic.surges {
-        let at = |seconds: f64| scenario.start_us() + (seconds * 1e6) as i64;
+        let at = |seconds| scenario.at_us(seconds);
         let (from_us, to_us) = (at(surge.at_seconds), at(surge.at_seconds + surge.duration_seconds));
         if to_us > truth.end_us {
             continue;
