@@ -6,7 +6,7 @@ use measure::last_told;
 use model::tables::{FailoverRow, LinkRow, Moved};
 
 use crate::simulated::{Replayed, rows};
-use crate::{checkout, peerscope, succeed};
+use crate::{checkout, peerscope, refuse, succeed};
 
 /// The day's evening alone, with all that happens in the day.
 fn evening() -> String {
@@ -29,6 +29,16 @@ fn evening() -> String {
         text = text.replace(of_day, of_evening);
     }
     text
+}
+
+#[test]
+fn what_would_be_lost_after_the_run_is_refused_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = || peerscope(&["demo"]);
+    let missing = folder.path().join("missing/demo.html");
+    assert!(refuse(demo().arg("--output").arg(missing), 2).contains("there is no such folder"));
+    std::fs::create_dir_all(folder.path().join("links/date=2026-03-02/hour=10")).unwrap();
+    assert!(refuse(demo().arg("--data").arg(folder.path()), 2).contains("holds rows already"));
 }
 
 /// The events as they were told last, by kind and direction.

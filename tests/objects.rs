@@ -227,6 +227,8 @@ fn a_store_that_is_away_or_refuses_is_named_with_what_to_do() {
     assert!(said.contains("--collector \"fra 1\": give 1 to 64 letters"), "{said}");
     let said = refuse(&mut peerscope(&["report", "links", "--data", "az://account"]), 2);
     assert!(said.contains("\"az://account\": give az://ACCOUNT/CONTAINER/PREFIX"), "{said}");
+    let said = refuse(&mut peerscope(&["report", "links", "--data", "gs://bucket/prefix"]), 2);
+    assert!(said.contains("gs://bucket/prefix: no store of this kind is read"), "{said}");
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("peerscope.toml");
     std::fs::write(&config, "[store]\n\n[objects]\nurl = \"https://account\"\ncollector = \"fra-1\"\n").unwrap();

@@ -38,6 +38,9 @@ impl TablesArguments {
             None if !self.collector.is_empty() => {
                 Err(Failure::usage("--collector is for the --data of an object store; of folders give those that you want"))
             }
+            None if let Some(address) = self.data.iter().find(|place| place.contains("://")) => Err(Failure::usage(format!(
+                "--data {address}: no store of this kind is read; give az://ACCOUNT/CONTAINER/PREFIX or s3://BUCKET/PREFIX, or a folder"
+            ))),
             None => Ok(Tables::in_folders(&self.data.iter().map(PathBuf::from).collect::<Vec<_>>())),
         }
     }

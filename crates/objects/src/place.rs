@@ -190,7 +190,8 @@ impl Place {
     }
 
     fn failed(&self, what: &str, object: &Path, error: &Error) -> ObjectsError {
-        ObjectsError::Target { place: self.shown.clone(), what: format!("{what} {object}"), reason: plain(error) }
+        let what = format!("{what} {object}").trim_end().to_owned();
+        ObjectsError::Target { place: self.shown.clone(), what, reason: plain(error) }
     }
 }
 

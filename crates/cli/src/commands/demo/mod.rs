@@ -63,6 +63,7 @@ impl Demo {
             Some(path) => read_scenario(path)?,
             None => Scenario::parse(SCENARIO).map_err(Failure::failed)?,
         };
+        self.check()?;
         // Yesterday, at the scenario's own time of day: nothing of it lies in the future.
         let midnight_us = (Clock::wall().now_us() - DAY_US).div_euclid(DAY_US) * DAY_US;
         let start_us = midnight_us + scenario.start_us().rem_euclid(DAY_US);
@@ -83,6 +84,24 @@ impl Demo {
         self.conclude(&scenario, &stage, &ran)?;
         if self.data.is_some() {
             writeln!(std::io::stdout(), "the Parquet files are in {}", stage.data.display())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses before the run what would be lost after it.
+    fn check(&self) -> Result<(), Failure> {
+        if let Some(data) = self.data.as_deref().filter(|data| store::has_tables(data)) {
+            let folder = data.display();
+            return Err(Failure::usage(format!("{folder} holds rows already; give a --data that is empty, or not there yet")));
+        }
+        #[cfg(feature = "report")]
+        if let Some(path) = &self.output
+            && path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        {
+            return Err(Failure::usage(format!(
+                "--output {}: there is no such folder; make it, or give another",
+                path.display()
+            )));
         }
         Ok(())
     }
