@@ -44,7 +44,7 @@ impl Table {
     }
 
     /// The number of the place of an address; 0 where no list has it.
-    #[inline]
+    #[inline(always)]
     pub fn lookup(&self, address: Address) -> u32 {
         match address.v4_bits() {
             Some(bits) => self.v4.place(bits),

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::alerts::AlertPlan;
-use crate::collector::WAIT_LEAST;
 use crate::pipeline::Shared;
+use crate::running::WAIT_LEAST;
 
 /// How long workers are waited for that take a configuration in: they may be stopping.
 const HAND_IN_PATIENCE: Duration = Duration::from_secs(10);

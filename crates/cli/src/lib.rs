@@ -33,6 +33,7 @@ pub mod pipeline;
 mod places;
 mod planned;
 mod probe_sources;
+mod running;
 mod service;
 #[cfg(feature = "report")]
 mod tables;

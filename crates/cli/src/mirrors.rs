@@ -9,12 +9,12 @@ use crossbeam_channel::Sender as Outbox;
 use receive::{Frame, Mirror};
 
 use crate::clock::Clock;
-use crate::collector::{IDLE_REPORT_US, Report, WAIT, WAIT_LEAST};
 use crate::configuration::Configured;
 use crate::failure::Failure;
 use crate::handing::Reload;
 use crate::inputs::cannot_listen;
 use crate::packets::PacketWorker;
+use crate::running::{IDLE_REPORT_US, Report, WAIT, WAIT_LEAST};
 
 /// Mirror ports, and the one worker of their packets.
 pub(crate) struct Mirrors {

@@ -3,157 +3,17 @@
 //! One cell of the Microsoft end serves two tables: its tag is a row of `traffic`, its place a row of
 //! `prefixes`. Names come later, at the owner, and once: a cell has a number until the table is cleared.
 
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::HashMap;
 use model::tag::Side;
-use model::time::DETAIL_WINDOW_US;
 use model::{Address, Prefix};
-use serde::{Deserialize, Serialize};
 
-use crate::lane::OTHER;
+use crate::cell_key::{CellKey, End, Seeds, window_number};
+use crate::masked::MaskedPrefixes;
 use crate::small::Small;
 use crate::sums::Sums;
 
-/// Which end of a record a cell counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) enum End {
-    /// Ours.
-    Customer,
-    /// Microsoft's.
-    Microsoft,
-}
-
-impl End {
-    /// The name in tables.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            End::Customer => "customer",
-            End::Microsoft => "microsoft",
-        }
-    }
-}
-
-/// Marks a place that is the number of a prefix by the exporter's mask.
-const BY_MASK: u32 = 1 << 31;
-/// Prefixes by mask that are at hand without a look-up; a power of two.
-const MEMO: usize = 4_096;
-/// Where nothing is at hand: no prefix has this mask.
-const NO_PREFIX: (Address, u8, u32) = (Address::UNKNOWN, 0, 0);
 /// Slots of an empty table.
 const SLOTS_LEAST: usize = 1_024;
-
-/// What a cell counts: lane and place, AS and window, tag, end and IP version, in three words.
-#[derive(Clone, Copy, Debug, Default, Eq)]
-pub(crate) struct CellKey([u64; 3]);
-
-impl PartialEq for CellKey {
-    /// Word by word: read by pairs, words that were just written would be waited for.
-    #[inline]
-    fn eq(&self, other: &CellKey) -> bool {
-        let ([a, b, c], [d, e, f]) = (self.0, other.0);
-        (a ^ d) | (b ^ e) | (c ^ f) == 0
-    }
-}
-
-impl CellKey {
-    /// `place` is that in the attribution tables, or with [`BY_MASK`] a prefix by the exporter's mask
-    /// where no list has the address. `tag` is of the Microsoft end; what only the exporter calls
-    /// Microsoft's has a tag without a place.
-    #[inline]
-    fn new(lane: u32, place: u32, tag: u32, asn: u32, end: End, ip_version: u8) -> CellKey {
-        let both = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-        CellKey([both(lane, place), both(asn, 0), both(tag, (end as u32) << 8 | u32::from(ip_version))])
-    }
-
-    /// The same in a window of that number.
-    #[inline]
-    fn in_window(self, window: u32) -> CellKey {
-        CellKey([self.0[0], self.0[1] >> 32 << 32 | u64::from(window), self.0[2]])
-    }
-
-    /// Number of the lane.
-    pub(crate) fn lane(&self) -> u32 {
-        (self.0[0] >> 32) as u32
-    }
-
-    /// Start of the detail window.
-    pub(crate) fn window_us(&self) -> i64 {
-        i64::from(self.0[1] as u32 as i32) * DETAIL_WINDOW_US
-    }
-
-    /// Origin AS; 0 unknown.
-    pub(crate) fn asn(&self) -> u32 {
-        (self.0[1] >> 32) as u32
-    }
-
-    /// Tag of the Microsoft end; 0 for none.
-    pub(crate) fn tag(&self) -> u32 {
-        (self.0[2] >> 32) as u32
-    }
-
-    /// Which end.
-    pub(crate) fn end(&self) -> End {
-        if self.0[2] >> 8 & 1 == 0 { End::Customer } else { End::Microsoft }
-    }
-
-    /// 4 or 6.
-    pub(crate) fn ip_version(&self) -> u8 {
-        self.0[2] as u8
-    }
-
-    fn raw_place(&self) -> u32 {
-        self.0[0] as u32
-    }
-
-    /// Place in the attribution tables; 0 where no list has the address.
-    pub(crate) fn place(&self) -> u32 {
-        if self.raw_place() & BY_MASK == 0 { self.raw_place() } else { 0 }
-    }
-
-    /// Whether it stands for what found no room.
-    pub(crate) fn is_other(&self) -> bool {
-        self.raw_place() == OTHER
-    }
-
-    fn other(self) -> CellKey {
-        CellKey::new(self.lane(), OTHER, 0, 0, self.end(), 0).in_window(window_number(self.window_us()))
-    }
-}
-
-/// The number of the detail window that starts then.
-#[inline]
-fn window_number(window_us: i64) -> u32 {
-    window_us.div_euclid(DETAIL_WINDOW_US).clamp(i32::MIN.into(), i32::MAX.into()) as i32 as u32
-}
-
-/// Numbers that nobody outside can know, so that nobody can choose keys that meet in the table.
-struct Seeds([u64; 3]);
-
-fn fold(one: u64, other: u64) -> u64 {
-    let product = u128::from(one) * u128::from(other);
-    product as u64 ^ (product >> 64) as u64
-}
-
-impl Seeds {
-    fn new() -> Seeds {
-        let hashing = DefaultHashBuilder::default();
-        Seeds([0_u8, 1, 2].map(|number| hashing.hash_one(number) | 1))
-    }
-
-    /// Products of a key's words with each other and with a seed, folded (as in wyhash).
-    #[inline]
-    fn hash(&self, key: &CellKey) -> u64 {
-        let [first, second, third] = key.0;
-        fold(fold(first ^ self.0[0], second ^ self.0[1]) ^ third, self.0[2])
-    }
-
-    /// The same of a prefix.
-    #[inline]
-    fn mix(&self, first: u128, mask: u8) -> u64 {
-        fold(first as u64 ^ self.0[0], (first >> 64) as u64 ^ self.0[1] ^ u64::from(mask))
-    }
-}
 
 /// A cell: as long as a line of the cache.
 #[derive(Clone, Copy, Debug)]
@@ -217,15 +77,12 @@ pub(crate) struct Cells {
     opened: Vec<OpenedCell>,
     /// What is too large for the numbers of a cell.
     large: HashMap<u32, Sums>,
-    prefixes: HashMap<(Address, u8), u32>,
-    prefixes_in_order: Vec<Prefix>,
-    /// Prefixes by mask that were found last, with their masks and places.
-    by_mask: Vec<(Address, u8, u32)>,
+    prefixes: MaskedPrefixes,
     seeds: Seeds,
     /// Additions that wait: done together, so that the processor overlaps their waits for memory.
     waiting: Vec<Waiting>,
-    /// Hashes of their keys.
-    hashes: Vec<[u64; 2]>,
+    /// Start and number of the window of the last of them: nearly always that of the next.
+    window: (i64, u32),
     /// A sum of no meaning: without it the reading ahead would be left out.
     read_ahead: u32,
     first_window_us: Option<i64>,
@@ -260,6 +117,8 @@ fn mark(hash: u64) -> u32 {
 /// What is to be added to the cells of both ends.
 struct Waiting {
     keys: [CellKey; 2],
+    /// The hashes of the keys; once they are looked up, the numbers of what was found first.
+    found: [u64; 2],
     part: Small,
     records: u32,
 }
@@ -289,12 +148,10 @@ impl Cells {
             touched: Vec::new(),
             opened: Vec::new(),
             large: HashMap::new(),
-            prefixes: HashMap::new(),
-            prefixes_in_order: Vec::new(),
-            by_mask: vec![NO_PREFIX; MEMO],
+            prefixes: MaskedPrefixes::new(most),
             seeds: Seeds::new(),
             waiting: Vec::new(),
-            hashes: Vec::new(),
+            window: (0, 0),
             read_ahead: 0,
             first_window_us: None,
             last_window_us: i64::MIN,
@@ -306,45 +163,21 @@ impl Cells {
     /// The key of one end of a record on a lane.
     #[inline(always)]
     pub(crate) fn key(&mut self, lane: u32, end: End, side: &Side, address: Address, mask: u8) -> CellKey {
-        let place = if side.place == 0 && mask > 0 { self.place_by_mask(address, mask) } else { side.place };
+        let is_listed = side.place != 0 || mask == 0;
+        let place = if is_listed { side.place } else { self.prefixes.place(&self.seeds, address, mask) };
         let tag = if end == End::Microsoft { side.tag.0 } else { 0 };
         CellKey::new(lane, place, tag, side.asn, end, address.ip_version())
-    }
-
-    /// The place of the prefix by the exporter's mask.
-    #[inline(never)]
-    fn place_by_mask(&mut self, address: Address, mask: u8) -> u32 {
-        let Some(prefix) = Prefix::new(address, mask) else { return 0 };
-        let memo = self.seeds.mix(prefix.first().bits(), mask) as usize % MEMO;
-        let (held, held_mask, place) = self.by_mask[memo];
-        if held == prefix.first() && held_mask == mask {
-            return place;
-        }
-        let place = self.number_of(prefix, mask);
-        self.by_mask[memo] = (prefix.first(), mask, place);
-        place
-    }
-
-    fn number_of(&mut self, prefix: Prefix, mask: u8) -> u32 {
-        let number = self.prefixes_in_order.len();
-        match self.prefixes.get(&(prefix.first(), mask)) {
-            Some(number) => BY_MASK | *number,
-            None if number >= self.most => 0,
-            None => {
-                self.prefixes.insert((prefix.first(), mask), number as u32);
-                self.prefixes_in_order.push(prefix);
-                BY_MASK | number as u32
-            }
-        }
     }
 
     /// Adds to the cells of both ends in the window; [`Cells::settle`] does it.
     #[inline]
     pub(crate) fn add(&mut self, ends: [CellKey; 2], window_us: i64, part: &Small, records: u32) {
-        let window = window_number(window_us);
-        let keys = [ends[0].in_window(window), ends[1].in_window(window)];
-        self.hashes.push([self.seeds.hash(&keys[0]), self.seeds.hash(&keys[1])]);
-        self.waiting.push(Waiting { keys, part: *part, records });
+        if window_us != self.window.0 {
+            self.window = (window_us, window_number(window_us));
+        }
+        let keys = [ends[0].in_window(self.window.1), ends[1].in_window(self.window.1)];
+        let found = [self.seeds.hash(&keys[0]), self.seeds.hash(&keys[1])];
+        self.waiting.push(Waiting { keys, found, part: *part, records });
     }
 
     /// The same at once, of what may be too large for a cell.
@@ -357,29 +190,32 @@ impl Cells {
 
     /// Does the additions that wait.
     pub(crate) fn settle(&mut self) {
-        let (mut waiting, mut hashes) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.hashes));
+        let mut waiting = std::mem::take(&mut self.waiting);
         // First where the cells are, then what they begin with: nothing hangs on what is read, so the processor
         // reads many of them at a time, and the last loop finds all in the cache.
         let mask = self.slots.len() - 1;
         let mut read_ahead = 0;
-        for hash in hashes.as_flattened() {
-            let slot = self.slots[*hash as usize & mask];
-            read_ahead ^= self.cells.get(slot.number as usize).map_or(0, |cell| cell.records);
+        for found in waiting.iter_mut().flat_map(|waiting| &mut waiting.found) {
+            let number = self.slots[*found as usize & mask].number;
+            read_ahead ^= self.cells.get(number as usize).map_or(0, |cell| cell.records);
+            *found = number.into();
         }
         self.read_ahead = read_ahead;
-        for (Waiting { keys, part, records }, hashes) in waiting.iter().zip(&hashes) {
-            for (key, hash) in keys.iter().zip(hashes) {
-                let number = self.number(*hash, key);
+        for Waiting { keys, found, part, records } in &waiting {
+            for (key, found) in keys.iter().zip(found) {
+                let number = match self.cells.get(*found as usize) {
+                    Some(cell) if cell.key == *key => *found as usize,
+                    _ => self.number(self.seeds.hash(key), key),
+                };
                 self.add_to(number, part, *records);
             }
         }
         waiting.clear();
-        hashes.clear();
-        (self.waiting, self.hashes) = (waiting, hashes);
+        self.waiting = waiting;
     }
 
     /// The number of a cell, which is opened if need be.
-    #[inline]
+    #[inline(never)]
     fn number(&mut self, hash: u64, key: &CellKey) -> usize {
         match self.find(hash, key) {
             Ok(number) => number,
@@ -442,9 +278,8 @@ impl Cells {
         self.slots[slot] = Slot { number: number as u32, mark: mark(hash) };
         self.cells.push(Cell::new(key));
         self.last_window_us = self.last_window_us.max(key.window_us());
-        let by_mask = key.raw_place() & BY_MASK != 0 && !key.is_other();
-        let prefix = by_mask.then(|| self.prefixes_in_order.get((key.raw_place() & !BY_MASK) as usize).copied());
-        self.opened.push(OpenedCell { key, prefix: prefix.flatten() });
+        let prefix = key.masked().and_then(|number| self.prefixes.get(number));
+        self.opened.push(OpenedCell { key, prefix });
         number
     }
 
@@ -493,8 +328,6 @@ impl Cells {
         self.slots.fill(Slot::NONE);
         self.cells.clear();
         self.prefixes.clear();
-        self.prefixes_in_order.clear();
-        self.by_mask.fill(NO_PREFIX);
         self.first_window_us = None;
         self.last_window_us = i64::MIN;
     }
@@ -502,6 +335,8 @@ impl Cells {
 
 #[cfg(test)]
 mod tests {
+    use model::time::DETAIL_WINDOW_US;
+
     use super::*;
 
     const PART: Small = Small { bytes: 1, packets: 1, squares: 1, spread_squares: 1 };

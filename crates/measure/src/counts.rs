@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use model::{Address, Direction, ExporterHealth, Link, MatchedBy, Name, Port, Tag, View};
 use serde::{Deserialize, Serialize};
 
-use crate::cell::End;
+use crate::cell_key::End;
 use crate::delta::{Delta, DeltaLosses, PlacedCounters};
 use crate::items::Items;
 use crate::kept::{PrefixItem, TrafficItem};

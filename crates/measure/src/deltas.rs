@@ -7,13 +7,14 @@ use model::tag::TagNames;
 use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US};
 use model::{Address, Attribution, Batch, Direction, ExporterHealth, ExporterId, Fact, Placements, Record};
 
-use crate::cell::{Cells, End};
+use crate::cell::Cells;
+use crate::cell_key::End;
 use crate::delta::{Delta, DeltaLosses, PlacedCounters};
 use crate::lane::{Lane, Lanes};
 use crate::latency::LatencyDelta;
 use crate::scale::Scale;
 use crate::settings::MeasureSettings;
-use crate::small::{Small, SmallLayers};
+use crate::small::{LastSlot, Small, SmallLayers};
 use crate::spread::{Parts, spread};
 use crate::sums::{Layers, Moments};
 
@@ -38,6 +39,8 @@ pub struct Deltas {
     record_us_max: i64,
     clamped_durations: u64,
     prepared: Prepared,
+    last_bin: LastSlot<BIN_US>,
+    last_window: LastSlot<DETAIL_WINDOW_US>,
 }
 
 /// What all placements of one record share.
@@ -48,7 +51,8 @@ struct Prepared {
     start_us: i64,
     end_us: i64,
     scale: Scale,
-    moments: Moments,
+    /// It is a lone packet, which tells of packet sizes.
+    has_moments: bool,
     sums: PreparedSums,
 }
 
@@ -82,6 +86,8 @@ impl Deltas {
             record_us_max: settings.record_seconds_max.saturating_mul(SECOND_US),
             clamped_durations: 0,
             prepared: Prepared::default(),
+            last_bin: LastSlot::default(),
+            last_window: LastSlot::default(),
         }
     }
 
@@ -115,7 +121,7 @@ impl Deltas {
                 is_v6: !(record.source.is_v4() || record.destination.is_v4()),
             });
             let is_first = placement.is_on_link() && counted_on_link != Some(placement.record);
-            self.add_to_lane(lane, is_first && !record.is_reverse);
+            self.add_to_lane(lane, record, is_first && !record.is_reverse);
             if placement.is_on_link() {
                 counted_on_link = Some(placement.record);
                 self.add_to_cells(lane, placement.direction, record, attribution);
@@ -205,14 +211,15 @@ impl Deltas {
     }
 
     #[inline]
-    fn add_to_lane(&mut self, lane: u32, is_in_ledger: bool) {
-        let Prepared { start_us, end_us, moments, sums, .. } = &self.prepared;
+    fn add_to_lane(&mut self, lane: u32, record: &Record, is_in_ledger: bool) {
+        let Prepared { start_us, end_us, has_moments, sums, .. } = &self.prepared;
         let lanes = &mut self.lanes;
         // What is not spread counts where the record ends.
         let bin = match sums {
             PreparedSums::Small(layers) => {
                 let add = |bin_us, part: &Small| lanes.bin(lane, bin_us).sums.add_small(part, 0);
-                let (last_us, last) = layers.link.spread::<BIN_US>(*start_us, *end_us, add);
+                let last_us = self.last_bin.start_us(*end_us);
+                let last = layers.link.spread::<BIN_US>((*start_us, *end_us), last_us, add);
                 let bin = lanes.bin(lane, last_us);
                 bin.sums.add_small(&last, 1);
                 bin
@@ -226,8 +233,8 @@ impl Deltas {
             }
         };
         bin.ledger_records += u64::from(is_in_ledger);
-        if moments.count > 0 {
-            bin.moments.add(moments);
+        if *has_moments {
+            bin.moments.add(&Moments::of(record));
         }
     }
 
@@ -250,7 +257,8 @@ impl Deltas {
         match sums {
             PreparedSums::Small(layers) => {
                 let add = |window_us, part: &Small| cells.add(ends, window_us, part, 0);
-                let (last_us, last) = layers.ip.spread::<DETAIL_WINDOW_US>(*start_us, *end_us, add);
+                let last_us = self.last_window.start_us(*end_us);
+                let last = layers.ip.spread::<DETAIL_WINDOW_US>((*start_us, *end_us), last_us, add);
                 cells.add(ends, last_us, &last, 1);
             }
             PreparedSums::Large { windows, .. } => {
@@ -273,7 +281,7 @@ impl Deltas {
         let prepared = &mut self.prepared;
         (prepared.record, prepared.start_us, prepared.end_us) = (Some(index), start_us, end_us);
         prepared.scale = Scale::of(record);
-        prepared.moments = Moments::of(record, prepared.scale);
+        prepared.has_moments = Moments::has(record, prepared.scale);
         match SmallLayers::of(record, prepared.scale, end_us.abs_diff(start_us)) {
             Some(layers) => prepared.sums = PreparedSums::Small(layers),
             None => prepared.spread_large(record),

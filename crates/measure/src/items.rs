@@ -2,7 +2,8 @@
 
 use hashbrown::HashMap;
 
-use crate::cell::{CellKey, End, OpenedCell};
+use crate::cell::OpenedCell;
+use crate::cell_key::{CellKey, End};
 use crate::delta::Delta;
 use crate::kept::{PrefixItem, TrafficItem};
 use crate::names::Names;

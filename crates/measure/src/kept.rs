@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 use model::{Prefix, View};
 
-use crate::cell::End;
+use crate::cell_key::End;
 use crate::scale::Scale;
 use crate::sums::Sums;
 use crate::window::{Schedule, Way};

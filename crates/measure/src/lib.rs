@@ -16,6 +16,7 @@
 //! are integers, and scaling happens when rows are made.
 
 mod cell;
+mod cell_key;
 mod counters;
 mod counts;
 mod covers;
@@ -33,6 +34,7 @@ mod kept;
 mod lane;
 mod latency;
 mod link_rows;
+mod masked;
 mod names;
 mod owner;
 mod packed;

@@ -7,7 +7,7 @@ use model::time::{BIN_US, DETAIL_WINDOW_US, SECOND_US, WINDOW_US, slot_start_us}
 use model::{Link, Port};
 use serde::{Deserialize, Serialize};
 
-use crate::cell::End;
+use crate::cell_key::End;
 use crate::counters::Readings;
 use crate::counts::{Counts, Dictionary, KnownCell, KnownLane, Translator};
 use crate::covers::Covers;

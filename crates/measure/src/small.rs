@@ -100,23 +100,23 @@ impl Small {
     }
 
     /// Calls `add` with each slot's part in order, all but the last, and gives that: the slot of the
-    /// record's last packet, where the record itself counts. `start_us` is not after `end_us`.
+    /// record's last packet, where the record itself counts. `start_us` is not after `end_us`, and `last` is
+    /// the start of the slot of `end_us`.
     #[inline]
     pub(crate) fn spread<const WIDTH_US: i64>(
         &self,
-        start_us: i64,
-        end_us: i64,
+        (start_us, end_us): (i64, i64),
+        last: i64,
         mut add: impl FnMut(i64, &Small),
-    ) -> (i64, Small) {
-        let last = slot_start_us(end_us, WIDTH_US);
+    ) -> Small {
         if start_us >= last {
-            return (last, *self);
+            return *self;
         }
         let before = last - WIDTH_US;
         if start_us >= before {
             let part = self.first(last.abs_diff(start_us), end_us.abs_diff(start_us));
             add(before, &part);
-            return (last, self.less(&part));
+            return self.less(&part);
         }
         self.spread_far::<WIDTH_US>((start_us, end_us), last, &mut add)
     }
@@ -128,7 +128,7 @@ impl Small {
         (start_us, end_us): (i64, i64),
         last: i64,
         add: &mut dyn FnMut(i64, &Small),
-    ) -> (i64, Small) {
+    ) -> Small {
         let mut given = Small::default();
         let mut slot = slot_start_us(start_us, WIDTH_US);
         while slot < last {
@@ -137,7 +137,24 @@ impl Small {
             add(slot, &upto.less(&given));
             (given, slot) = (upto, next);
         }
-        (last, self.less(&given))
+        self.less(&given)
+    }
+}
+
+/// The slot that a time fell into last: most of the times that come next do, too.
+#[derive(Default)]
+pub(crate) struct LastSlot<const WIDTH_US: i64> {
+    start_us: i64,
+}
+
+impl<const WIDTH_US: i64> LastSlot<WIDTH_US> {
+    /// The start of the slot of a time.
+    #[inline]
+    pub(crate) fn start_us(&mut self, at_us: i64) -> i64 {
+        if at_us.wrapping_sub(self.start_us) as u64 >= WIDTH_US.unsigned_abs() {
+            self.start_us = slot_start_us(at_us, WIDTH_US);
+        }
+        self.start_us
     }
 }
 
@@ -185,8 +202,10 @@ mod tests {
             prop_assert_eq!((Sums::from(&layers.ip), Sums::from(&layers.link)), (expected.ip, expected.link));
             let (mut parts, mut small) = (Parts::new(), Vec::new());
             spread::<10_000_000>(&expected.link, start_us, start_us + length_us, &mut parts);
-            let last = layers.link.spread::<10_000_000>(start_us, start_us + length_us, |slot, part| small.push((slot, *part)));
-            small.push(last);
+            let last_us = LastSlot::<10_000_000>::default().start_us(start_us + length_us);
+            let last =
+                layers.link.spread::<10_000_000>((start_us, start_us + length_us), last_us, |slot, part| small.push((slot, *part)));
+            small.push((last_us, last));
             prop_assert_eq!(parts.len(), small.len());
             for ((slot, part), (at, small)) in parts.iter().zip(&small) {
                 prop_assert_eq!((slot, part.bytes, part.packets), (at, small.bytes, small.packets));

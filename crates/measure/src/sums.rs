@@ -169,10 +169,14 @@ pub(crate) struct Moments {
 impl Moments {
     pub(crate) const ZERO: Moments = Moments { count: 0, bytes: 0, squares: 0 };
 
-    pub(crate) fn of(record: &Record, scale: Scale) -> Moments {
-        if record.packets != 1 || record.is_packet_sample || !scale.is_sampled() || scale.is_flow_sampled {
-            return Moments::default();
-        }
+    /// Whether a record is a lone packet that was sampled.
+    #[inline]
+    pub(crate) fn has(record: &Record, scale: Scale) -> bool {
+        record.packets == 1 && !record.is_packet_sample && scale.is_sampled() && !scale.is_flow_sampled
+    }
+
+    /// Those of a lone packet.
+    pub(crate) fn of(record: &Record) -> Moments {
         Moments { count: 1, bytes: record.bytes, squares: square(record.bytes).min(SQUARES_MAX) }
     }
 

@@ -14,7 +14,7 @@ use model::tag::TagNames;
 use model::{Link, Mac, Role, Side};
 
 use crate::inventory::{Inventory, name};
-use crate::resolver::Ends;
+use crate::resolver::ends::Ends;
 
 /// A `[[tap]]`, checked.
 #[derive(Clone, Debug, Default)]

@@ -23,9 +23,10 @@ use peering::Inventory;
 use web::{Alert, Exporter, Painter, Process, Recent, Screen, Snapshot, Step};
 
 use crate::clock::Clock;
-use crate::collector::{REPORTS_MOST, Totals};
+use crate::collector::REPORTS_MOST;
 use crate::failure::Failure;
 use crate::owner::Publisher;
+use crate::running::Totals;
 use crate::writer::Written;
 
 pub(crate) use archive::Files;

@@ -14,6 +14,7 @@ mod account;
 mod event;
 mod feed;
 mod field;
+mod follow;
 mod groups;
 mod judge;
 mod kinds;

@@ -5,9 +5,12 @@
 mod agreement;
 mod bill;
 mod fail;
+#[cfg(test)]
+mod fail_tests;
 mod failure;
 mod network;
 mod observed;
+mod outcome;
 mod percentile;
 #[cfg(test)]
 mod resilience_tests;
@@ -17,10 +20,10 @@ mod trend;
 
 pub use agreement::{Agreement, agreement, correlation};
 pub use bill::{Bill, BillRule, Charged, bill};
-pub use fail::{Amount, Outcome, Survivor};
 pub use failure::{Failure, FailureKind, Place, failure_of, failures};
 pub use network::{Connection, Network, Port, PrefixLoad, Standing};
 pub use observed::{Fall, Falls, Observed, ObservedShare, steps_of_falls};
+pub use outcome::{Amount, Outcome, Survivor};
 pub use percentile::{median, percentile};
 pub use settings::ReportSettings;
 pub use shares::{Origin, Share, Shares};

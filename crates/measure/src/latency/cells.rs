@@ -144,6 +144,18 @@ impl LatencyCells {
     /// Notes what was seen of a link at `at_us`; cheap enough for every packet.
     #[inline]
     pub(crate) fn see(&mut self, at_us: i64, link: u32, method: Method, sight: Sight) {
+        // Nearly all tell what the one before them told.
+        if let Some(Some((of_us, seen))) = self.last.get(link as usize).map(|methods| methods[method as usize])
+            && (at_us.wrapping_sub(of_us) as u64) < WINDOW_US.unsigned_abs()
+            && seen.has(sight)
+        {
+            return;
+        }
+        self.note(at_us, link, method, sight);
+    }
+
+    #[inline(never)]
+    fn note(&mut self, at_us: i64, link: u32, method: Method, sight: Sight) {
         let window_us = slot_start_us(at_us, WINDOW_US);
         let place = link as usize;
         if place >= self.last.len() {

@@ -5,8 +5,10 @@
 //! Microsoft, what leaves goes there. Where the output interface is not a configured one the next
 //! hop may name the connection instead, also one of another router.
 
+pub(crate) mod ends;
 pub(crate) mod exporter;
 mod learn;
+mod legs;
 mod paths;
 pub(crate) mod selector;
 mod twins;
@@ -17,11 +19,12 @@ use hashbrown::HashMap;
 use model::ledger::RecordRefusal;
 use model::link::{CounterPlacement, Directory};
 use model::tag::TagNames;
-use model::{Address, Attribution, Batch, Direction, Ledger, MatchedBy, Metering, Placement, Placements, Record, Side, View};
+use model::{Address, Attribution, Batch, Direction, Ledger, MatchedBy, Metering, Placement, Placements, Record, View};
 
+use self::ends::Ends;
 use self::exporter::{ABSENT, ExporterState};
+use self::legs::Hop;
 use self::paths::{Path, Paths, Step, Way};
-use self::selector::FarEnd;
 use self::twins::Twins;
 use crate::inventory::{Inventory, NONE, Rule};
 
@@ -48,14 +51,6 @@ pub struct Resolver {
     paths: Paths,
     /// Links and ports made for interfaces that nobody configured.
     interface_links: usize,
-}
-
-/// Which ends of a record are Microsoft's.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ends {
-    pub(crate) source: bool,
-    pub(crate) destination: bool,
-    is_through: bool,
 }
 
 /// Where a leg of a record counts.
@@ -126,11 +121,10 @@ impl Resolver {
             let ends = Ends::of(attribution, names);
             let is_placed = self.place(index as u32, record, attribution, ends, placements);
             let is_counted = u64::from(!record.is_reverse);
-            if is_placed || ends.source || ends.destination {
-                attributed += is_counted;
-            } else {
-                not_microsoft += is_counted;
-            }
+            // Not a branch: whose a record is is hard to foresee.
+            let is_attributed = u64::from(is_placed | ends.source | ends.destination);
+            attributed += is_counted & is_attributed;
+            not_microsoft += is_counted & !is_attributed;
         }
         ledger.records_attributed += attributed;
         ledger.records_not_microsoft += not_microsoft;
@@ -316,150 +310,6 @@ impl Resolver {
         entered.is_some() || left.is_some()
     }
 
-    /// Where the leg over the input interface counts: it comes from Microsoft.
-    #[inline]
-    fn entering(&mut self, record: &Record, ends: Ends, leg: Leg) -> Option<Place> {
-        let place = |link, matched_by| Some(Place { link, view: leg.view, matched_by });
-        match self.exporters[leg.exporter].slots[leg.slot].rule {
-            Rule::All(link) => place(link, MatchedBy::Interface),
-            Rule::Select(selector) => {
-                let far = FarEnd { mac: record.source_mac, vlan: record.vlan, address: record.source, ..FarEnd::default() };
-                self.select(selector, &far, ends.source, leg)
-            }
-            Rule::ByTag(link) | Rule::Rest(link) if ends.source => place(link, MatchedBy::Tag),
-            Rule::Unknown if ends.source => Some(self.interface(leg)),
-            Rule::Absent if ends.source => Some(self.unresolved(leg.exporter)),
-            Rule::Overflow if ends.source => Some(self.overflow(leg.exporter)),
-            _ => None,
-        }
-    }
-
-    /// Where the leg over the output interface counts: it goes to Microsoft.
-    #[inline]
-    fn leaving(&mut self, record: &Record, ends: Ends, leg: Leg, input: usize) -> Option<Place> {
-        let place = |link, matched_by| Some(Place { link, view: leg.view, matched_by });
-        let rule = self.exporters[leg.exporter].slots[leg.slot].rule;
-        match rule {
-            Rule::All(link) => return place(link, MatchedBy::Interface),
-            Rule::ByTag(link) => return if ends.destination { place(link, MatchedBy::Tag) } else { None },
-            Rule::Select(selector) => {
-                let far = FarEnd {
-                    mac: record.destination_mac,
-                    vlan: record.vlan,
-                    next_hop: record.next_hop,
-                    bgp_next_hop: record.bgp_next_hop,
-                    address: record.destination,
-                };
-                let found = self.select(selector, &far, ends.destination, leg);
-                if let Some(Place { link, matched_by: MatchedBy::NextHop | MatchedBy::BgpNextHop, .. }) = found {
-                    self.note_hop(leg, link, record, false);
-                }
-                return found;
-            }
-            _ => {}
-        }
-        match self.named_by_next_hop(record, ends, leg, input) {
-            Named::Link(found) if ends.destination || !self.is_by_tag(found.link) => return Some(found),
-            Named::CountedElsewhere => return None,
-            Named::Ambiguous if ends.destination => {
-                self.exporters[leg.exporter].ambiguous_records += 1;
-                return Some(self.unresolved(leg.exporter));
-            }
-            Named::Link(_) | Named::Ambiguous | Named::Nothing => {}
-        }
-        match rule {
-            _ if !ends.destination => None,
-            Rule::Rest(link) => place(link, MatchedBy::Tag),
-            Rule::Unknown => Some(self.interface(leg)),
-            Rule::Absent => Some(self.unresolved(leg.exporter)),
-            Rule::Overflow => Some(self.overflow(leg.exporter)),
-            _ => None,
-        }
-    }
-
-    /// A leg over a port of several links: the one that the record names, else the port's rest.
-    fn select(&self, selector: u32, far: &FarEnd, is_microsoft: bool, leg: Leg) -> Option<Place> {
-        let selector = &self.inventory.selectors[selector as usize];
-        match selector.pick(far) {
-            Some((link, matched_by)) if is_microsoft || !self.is_by_tag(link) => Some(Place { link, view: leg.view, matched_by }),
-            Some(_) => None,
-            None if is_microsoft || selector.is_all_direct => {
-                Some(Place { link: selector.rest, view: leg.view, matched_by: selector.rest_matched_by.into() })
-            }
-            None => None,
-        }
-    }
-
-    /// The link that the next hop names.
-    ///
-    /// Where this exporter holds the link, or nobody is known to and it is the IP next hop, which is
-    /// that of a neighbour, the record is of the link's own router. Else it is of another router, and
-    /// counts there only if it entered our network there.
-    fn named_by_next_hop(&mut self, record: &Record, ends: Ends, leg: Leg, input: usize) -> Named {
-        if self.inventory.next_hops.is_empty() && self.inventory.routers.is_empty() {
-            return Named::Nothing;
-        }
-        let state = &self.exporters[leg.exporter];
-        let is_internal = state.slots[input].rule == Rule::Internal;
-        let holder = state.plan.map_or(NONE, |plan| plan as u32);
-        match self.hop(record, ends, holder) {
-            Hop::Link { link, is_bgp } => {
-                let matched_by = if is_bgp { MatchedBy::BgpNextHop } else { MatchedBy::NextHop };
-                let held_by = self.inventory.details[link as usize].holder;
-                let is_own = (holder != NONE && held_by == holder) || (!is_bgp && held_by == NONE);
-                self.note_hop(leg, link, record, is_bgp);
-                self.seen_from(is_own, Place { link, view: leg.view, matched_by }, record, leg.exporter, input)
-            }
-            Hop::Ambiguous if is_internal => Named::CountedElsewhere,
-            Hop::Ambiguous => Named::Ambiguous,
-            Hop::Nothing => Named::Nothing,
-        }
-    }
-
-    /// The link that the IP next hop, or else the BGP next hop, is a session address of; or the only
-    /// one of the router of ours that it is.
-    ///
-    /// A router of ours leads to other networks as well, so there the tag must say that it is
-    /// Microsoft's; and where the BGP next hop is known, it alone says through which router.
-    fn hop(&self, record: &Record, ends: Ends, holder: u32) -> Hop {
-        let router = if record.bgp_next_hop.is_unknown() { record.next_hop } else { record.bgp_next_hop };
-        let router = if ends.destination { router } else { Address::UNKNOWN };
-        let (sessions, routers) = (&self.inventory.next_hops, &self.inventory.routers);
-        let mut found = Hop::Nothing;
-        for (links, address, is_bgp) in
-            [(sessions, record.next_hop, false), (sessions, record.bgp_next_hop, true), (routers, router, true)]
-        {
-            let links = if address.is_unknown() { None } else { links.get(&address) };
-            let Some(links) = links.map(Vec::as_slice) else { continue };
-            if let [link] = links {
-                return Hop::Link { link: *link, is_bgp };
-            }
-            let mut held = links.iter().filter(|link| holder != NONE && self.inventory.details[**link as usize].holder == holder);
-            match (held.next(), held.next()) {
-                (Some(link), None) => return Hop::Link { link: *link, is_bgp },
-                _ => found = Hop::Ambiguous,
-            }
-        }
-        found
-    }
-
-    fn seen_from(&self, is_own: bool, place: Place, record: &Record, exporter: usize, input: usize) -> Named {
-        let state = &self.exporters[exporter];
-        if is_own {
-            return Named::Link(place);
-        }
-        // Another router that meters both sides shows the packet twice: once is at its entry.
-        let is_second = record.metering == Metering::Egress && state.metered[Metering::Ingress as usize] > 0;
-        if is_second || state.slots[input].rule == Rule::Internal {
-            return Named::CountedElsewhere;
-        }
-        Named::Link(Place { view: View::OtherRouter, ..place })
-    }
-
-    fn is_by_tag(&self, link: u32) -> bool {
-        self.inventory.details.get(link as usize).is_none_or(|detail| detail.is_by_tag)
-    }
-
     /// Places the counters of interfaces on their ports.
     fn counters(&mut self, batch: &Batch, placements: &mut Placements) {
         for (index, counters) in batch.counters.iter().enumerate() {
@@ -497,44 +347,6 @@ fn is_express_route(record: &Record, attribution: &Attribution) -> bool {
         || record.destination_asn == EXPRESS_ROUTE_ASN
         || attribution.source.asn == EXPRESS_ROUTE_ASN
         || attribution.destination.asn == EXPRESS_ROUTE_ASN
-}
-
-/// The link that an address names.
-#[derive(Clone, Copy, Debug)]
-enum Hop {
-    Nothing,
-    Ambiguous,
-    Link { link: u32, is_bgp: bool },
-}
-
-/// What the next hop of a record names.
-#[derive(Clone, Copy, Debug)]
-enum Named {
-    /// No link.
-    Nothing,
-    /// This one.
-    Link(Place),
-    /// Several, and nothing tells which.
-    Ambiguous,
-    /// One, but the record came from another router of ours, which has counted it.
-    CountedElsewhere,
-}
-
-impl Ends {
-    #[inline]
-    pub(crate) fn of(attribution: &Attribution, names: &TagNames) -> Ends {
-        let (source, destination) = (attribution.source.tag.is_microsoft(), attribution.destination.tag.is_microsoft());
-        if !(source && destination) {
-            return Ends { source, destination, is_through: false };
-        }
-        // A customer of ours may announce addresses of Microsoft's lists: then that end is ours.
-        let is_ours = |side: Side| names.places.get(side.place as usize).is_some_and(|place| place.own.is_some());
-        match (is_ours(attribution.source), is_ours(attribution.destination)) {
-            (true, false) => Ends { source: false, destination: true, is_through: false },
-            (false, true) => Ends { source: true, destination: false, is_through: false },
-            _ => Ends { source: true, destination: true, is_through: true },
-        }
-    }
 }
 
 /// The view of a leg whose own port meters as `own`.

@@ -1,9 +1,7 @@
 use model::record::TimeSource;
 use model::tag::{OwnPrefix, Place as TagPlace};
-use model::{ExporterId, Fact, InterfaceCounters, Sampling, SamplingOrigin, TagId};
+use model::{ExporterId, Fact, InterfaceCounters, Mac, Sampling, SamplingOrigin, Side, TagId};
 use proptest::prelude::*;
-
-use model::Mac;
 
 use super::*;
 use crate::config::PeeringConfig;
