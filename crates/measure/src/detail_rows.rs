@@ -1,10 +1,11 @@
 //! Rows of `traffic` and `prefixes`: IP bytes of a link by tag and by prefix.
 
+use hashbrown::HashMap;
 use model::tables::{PrefixRow, TrafficRow};
 use model::time::{DETAIL_WINDOW_US, SECOND_US};
 use model::{Name, Role};
 
-use crate::cell::End;
+use crate::cell_key::End;
 use crate::estimate::Estimate;
 use crate::kept::{ByItem, DetailWindow, Numbered, PrefixItem, TrafficItem};
 use crate::link_rows::{Learned, signed};
@@ -30,6 +31,7 @@ impl Owner {
         let learned = Learned::of(self, window_us, window_us + DETAIL_WINDOW_US);
         let end_us = window_us + DETAIL_WINDOW_US;
         let DetailWindow { links, prefixes: items, .. } = &mut window;
+        let mut texts = Texts::new();
         for (way, link) in links {
             let is_mature = self.is_mature(&self.state.link_covers, *way, window_us, end_us, now_us);
             if stage == Stage::Mature && !is_mature {
@@ -45,14 +47,16 @@ impl Owner {
             let relative_variance = learned.relative_variance(*way, view);
             let exporters = self.state.link_covers.exporters(*way, Some(view), end_us - 1, DETAIL_WINDOW_US);
             let coverage = self.coverage(&exporters, window_us, end_us);
-            let of = Of { owner: self, window_us, way: *way, relative_variance, coverage };
+            let direction = Name::from(way.1.name());
+            let of = Of { owner: self, window_us, way: *way, direction, relative_variance, coverage };
             of.traffic(&link.traffic.by_item(view), &mut traffic);
-            of.prefixes(End::Customer, &link.customers.by_item(view), items, &mut prefixes);
-            of.prefixes(End::Microsoft, &link.microsoft.by_item(view), items, &mut prefixes);
+            of.prefixes(End::Customer, &link.customers.by_item(view), (items, &mut texts), &mut prefixes);
+            of.prefixes(End::Microsoft, &link.microsoft.by_item(view), (items, &mut texts), &mut prefixes);
         }
         self.state.details.insert(window_us, window);
-        traffic.sort_by(|a, b| traffic_key(a).cmp(&traffic_key(b)));
-        prefixes.sort_by(|a, b| prefix_key(a).cmp(&prefix_key(b)));
+        // In place: there are tens of thousands.
+        traffic.sort_unstable_by(|a, b| traffic_key(a).cmp(&traffic_key(b)));
+        prefixes.sort_unstable_by(|a, b| prefix_key(a).cmp(&prefix_key(b)));
         (traffic, prefixes)
     }
 }
@@ -83,11 +87,34 @@ fn prefix_key(row: &PrefixRow) -> impl Ord + '_ {
     (&row.connection, &row.direction, &row.side, &row.prefix, row.asn, &row.customer)
 }
 
+/// Texts of prefixes by the window's numbers, each made once: many links have the same.
+struct Texts {
+    prefixes: HashMap<u32, Name>,
+    other: Name,
+    unknown: Name,
+}
+
+impl Texts {
+    fn new() -> Texts {
+        Texts { prefixes: HashMap::new(), other: Name::from(OTHER), unknown: Name::from(UNKNOWN) }
+    }
+
+    /// The text of an item's prefix; of the rest without an item.
+    fn prefix(&mut self, number: Option<u32>, items: &Numbered) -> Name {
+        let Some(number) = number else { return self.other.clone() };
+        match items.item(number).prefix {
+            Some(prefix) => self.prefixes.entry(number).or_insert_with(|| prefix.to_string().into()).clone(),
+            None => self.unknown.clone(),
+        }
+    }
+}
+
 /// A link and direction in a detail window.
 struct Of<'a> {
     owner: &'a Owner,
     window_us: i64,
     way: Way,
+    direction: Name,
     relative_variance: f64,
     coverage: Option<f64>,
 }
@@ -96,6 +123,7 @@ impl Of<'_> {
     fn traffic(&self, by_item: &ByItem<TrafficItem>, rows: &mut Vec<TrafficRow>) {
         let names = &self.owner.state.names;
         let link = self.owner.link(self.way.0);
+        rows.reserve(by_item.len());
         for (item, by_scale) in by_item {
             let estimate = Estimate::of(by_scale, self.relative_variance);
             let tag = item.map(|item| &names.tags[item.tag as usize]);
@@ -109,7 +137,7 @@ impl Of<'_> {
                 window_start: self.window_us.into(),
                 window_seconds: DETAIL_WINDOW_US / SECOND_US,
                 connection: link.name.clone(),
-                direction: Name::from(self.way.1.name()),
+                direction: self.direction.clone(),
                 ip_version: item.map(|item| i64::from(item.ip_version)),
                 service,
                 region: tag.and_then(|tag| tag.region.clone()),
@@ -129,22 +157,20 @@ impl Of<'_> {
         }
     }
 
-    fn prefixes(&self, end: End, by_item: &ByItem<u32>, items: &Numbered, rows: &mut Vec<PrefixRow>) {
+    fn prefixes(&self, end: End, by_item: &ByItem<u32>, (items, texts): (&Numbered, &mut Texts), rows: &mut Vec<PrefixRow>) {
         let names = &self.owner.state.names;
+        let (connection, side) = (&self.owner.link(self.way.0).name, Name::from(end.name()));
+        rows.reserve(by_item.len());
         for (number, by_scale) in by_item {
             let estimate = Estimate::of(by_scale, self.relative_variance);
             let item = number.map(|number| items.item(number));
-            let prefix = match item {
-                None => Name::from(OTHER),
-                Some(item) => item.prefix.map_or_else(|| Name::from(UNKNOWN), |prefix| prefix.to_string().into()),
-            };
             rows.push(PrefixRow {
                 window_start: self.window_us.into(),
                 window_seconds: DETAIL_WINDOW_US / SECOND_US,
-                connection: self.owner.link(self.way.0).name.clone(),
-                direction: Name::from(self.way.1.name()),
-                side: Name::from(end.name()),
-                prefix,
+                connection: connection.clone(),
+                direction: self.direction.clone(),
+                side: side.clone(),
+                prefix: texts.prefix(*number, items),
                 customer: item.filter(|item| item.customer != 0).map(|item| names.customers[item.customer as usize].clone()),
                 asn: item.and_then(|item| asn(item.asn)),
                 bytes_exported: signed(estimate.bytes_exported),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU8;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -120,8 +121,9 @@ impl<'de> Deserialize<'de> for Address {
 /// The length is counted within the family: 0 to 32 for IPv4, 0 to 128 for IPv6.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix {
-    address: Address,
-    length: u8,
+    /// Halves of the first address, and the length and one: so it takes 24 bytes, also where there may be none.
+    address: [u64; 2],
+    length_and_one: NonZeroU8,
 }
 
 impl Prefix {
@@ -133,34 +135,41 @@ impl Prefix {
         }
         let host_bits = family_bits - length;
         let mask = if host_bits == 128 { 0 } else { u128::MAX << host_bits };
-        Some(Prefix { address: Address(address.0 & mask), length })
+        Some(Prefix::of(Address(address.0 & mask), length))
+    }
+
+    const fn of(first: Address, length: u8) -> Prefix {
+        Prefix { address: first.halves(), length_and_one: NonZeroU8::MIN.saturating_add(length) }
     }
 
     /// The prefix that holds one address only.
     pub const fn host(address: Address) -> Prefix {
-        Prefix { address, length: if address.is_v4() { 32 } else { 128 } }
+        Prefix::of(address, if address.is_v4() { 32 } else { 128 })
     }
 
     /// The first address.
+    #[inline]
     pub const fn first(self) -> Address {
-        self.address
+        let [high, low] = self.address;
+        Address((high as u128) << 64 | low as u128)
     }
 
     /// The last address.
     pub const fn last(self) -> Address {
-        let host_bits = self.family_bits() - self.length;
+        let host_bits = self.family_bits() - self.length();
         let host_mask = if host_bits == 128 { u128::MAX } else { (1u128 << host_bits) - 1 };
-        Address(self.address.0 | host_mask)
+        Address(self.first().0 | host_mask)
     }
 
     /// The length in bits, within the family.
+    #[inline]
     pub const fn length(self) -> u8 {
-        self.length
+        self.length_and_one.get() - 1
     }
 
     /// Whether this is an IPv4 prefix.
     pub const fn is_v4(self) -> bool {
-        self.address.is_v4()
+        self.first().is_v4()
     }
 
     /// Whether `address` lies in the prefix.
@@ -169,13 +178,13 @@ impl Prefix {
     }
 
     const fn family_bits(self) -> u8 {
-        if self.address.is_v4() { 32 } else { 128 }
+        if self.is_v4() { 32 } else { 128 }
     }
 }
 
 impl fmt::Display for Prefix {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.address, self.length)
+        write!(formatter, "{}/{}", self.first(), self.length())
     }
 }
 

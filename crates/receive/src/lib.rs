@@ -6,8 +6,10 @@
 //! * [`GrowingFile`]: lines of a file or pipe as they come; [`get`]: a page over HTTP;
 //! * [`Tap`]: telemetry seen on an interface, of another collector;
 //! * [`Mirror`]: the packets of a mirror port themselves;
-//! * [`Sender`]: datagrams sent a batch at a time, from several source addresses.
+//! * [`Sender`]: datagrams sent a batch at a time, from several source addresses;
+//! * [`keep_less_memory`]: free memory given back.
 
+mod allocator;
 mod batch;
 mod capture;
 mod growing;
@@ -20,6 +22,7 @@ mod sender;
 mod steering;
 mod tap;
 
+pub use allocator::keep_less_memory;
 pub use capture::{CaptureError, CaptureNotes, CaptureReader, CaptureWriter, CapturedDatagram, Frame};
 pub use growing::GrowingFile;
 pub use mirror::Mirror;

@@ -1,6 +1,8 @@
 //! Loads of the last quarter of an hour, of which only the end is asked for anew each time: the owner has other work.
+//!
+//! They are lent to the rules and taken back: of a large edge they are many megabytes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use alert::Bin;
 use model::time::{SECOND_US, WINDOW_US, slot_start_us};
@@ -18,10 +20,10 @@ pub(super) enum Of {
     Port(Name, Direction),
 }
 
-/// What is held.
+/// What is held, and not lent.
 #[derive(Default)]
 pub(super) struct History {
-    held: BTreeMap<Of, VecDeque<Bin>>,
+    held: BTreeMap<Of, Vec<Bin>>,
     /// End of what was asked for last.
     asked_us: Option<i64>,
     from_us: i64,
@@ -39,22 +41,24 @@ impl History {
         self.from_us
     }
 
-    /// Takes the end of a load in; gives all of it.
-    pub(super) fn join(&mut self, of: Of, bins: impl Iterator<Item = Bin>) -> Vec<Bin> {
-        let held = self.held.entry(of).or_default();
-        while held.back().is_some_and(|bin| bin.start_us >= self.from_us) {
-            held.pop_back();
-        }
-        held.extend(bins);
-        while held.front().is_some_and(|bin| bin.start_us < self.first_us) {
-            held.pop_front();
-        }
-        held.iter().copied().collect()
+    /// Takes the end of a load in; lends all of it.
+    pub(super) fn join(&mut self, of: &Of, bins: impl ExactSizeIterator<Item = Bin>) -> Vec<Bin> {
+        let mut held = self.held.remove(of).unwrap_or_default();
+        held.truncate(held.partition_point(|bin| bin.start_us < self.from_us));
+        held.drain(..held.partition_point(|bin| bin.start_us < self.first_us));
+        held.reserve_exact(bins.len());
+        held.extend(bins.skip_while(|bin| bin.start_us < self.first_us));
+        held
     }
 
     /// Forgets what was not asked for this time.
     pub(super) fn forget(&mut self) {
-        self.held.retain(|_, bins| bins.back().is_some_and(|bin| bin.start_us >= self.from_us));
+        self.held.clear();
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn take_back(&mut self, of: Of, bins: Vec<Bin>) {
+        self.held.insert(of, bins);
     }
 }
 
@@ -69,22 +73,25 @@ mod tests {
         let mut history = History::default();
         let of = || Of::Link("a".into(), Direction::ToMicrosoft);
         let bins = |from_us: i64, to_us: i64, bps: f64| {
-            (from_us..to_us).step_by(BIN_US as usize).map(move |start_us| Bin { start_us, wire_bps: Some(bps), ..Bin::default() })
+            let bin = move |start_us| Bin { start_us, wire_bps: Some(bps), ..Bin::default() };
+            (from_us..to_us).step_by(BIN_US as usize).map(bin).collect::<Vec<_>>().into_iter()
         };
         let mut now_us = 3_600 * SECOND_US;
         let from_us = history.ask_from(now_us, 0);
         assert_eq!(from_us, now_us - LOOK_BACK_US);
-        history.join(of(), bins(from_us, now_us, 1.0));
+        let lent = history.join(&of(), bins(from_us, now_us, 1.0));
+        history.take_back(of(), lent);
         for _ in 0..20 {
             now_us += BIN_US;
             let from_us = history.ask_from(now_us, 0);
             assert!(from_us >= now_us - CHANGING_US - WINDOW_US);
-            let joined = history.join(of(), bins(from_us, now_us, 2.0));
+            let joined = history.join(&of(), bins(from_us, now_us, 2.0));
             history.forget();
             assert_eq!((joined[0].start_us, joined.len()), (now_us - LOOK_BACK_US, 96));
             assert!(joined.windows(2).all(|pair| pair[1].start_us - pair[0].start_us == BIN_US));
             let from = joined.iter().position(|bin| bin.start_us == from_us).unwrap();
             assert!(joined[from..].iter().all(|bin| bin.wire_bps == Some(2.0)));
+            history.take_back(of(), joined);
         }
         // After a gap everything is asked for anew.
         now_us += 3_600 * SECOND_US;

@@ -143,6 +143,7 @@ impl Alerts {
             observed.troubles = self.troubles(owner, health, now_us);
             observed.events = crate::events::of_alerts(owner);
             let changes = self.engine.judge(&observed, &self.silences());
+            self.observer.take_back(observed);
             let notices: Vec<Notice> = changes.iter().filter_map(|change| change.notice.clone()).collect();
             changes.iter().for_each(|change| self.rows.add(&change.alert));
             // Once a minute what it knows is saved though nothing changed.

@@ -116,6 +116,20 @@ impl Observer {
             ..Observed::default()
         }
     }
+
+    /// Takes back what was judged.
+    pub(super) fn take_back(&mut self, observed: Observed) {
+        for load in observed.links {
+            if let (Some(link), Some(direction)) = (load.subject.connection, load.subject.direction) {
+                self.history.take_back(Of::Link(link, direction), load.bins);
+            }
+        }
+        for load in observed.ports {
+            if let (Some(port), Some(direction)) = (load.subject.port, load.subject.direction) {
+                self.history.take_back(Of::Port(port, direction), load.bins);
+            }
+        }
+    }
 }
 
 fn bin(load: &BinLoad) -> Bin {
@@ -145,7 +159,7 @@ fn link_load(series: &LinkSeries, history: &mut History) -> Load {
         capacity_bps: series.capacity_bps.map(|bps| bps as f64),
         members: None,
         timeout_us: series.timeout_us,
-        bins: history.join(of, series.bins.iter().map(bin)),
+        bins: history.join(&of, series.bins.iter().map(bin)),
     }
 }
 
@@ -191,7 +205,7 @@ fn port_load(series: &PortSeries, links: &[&LinkSeries], history: &mut History) 
         capacity_bps: series.capacity_bps.map(|bps| bps as f64),
         members: series.members_up.zip(series.members_total),
         timeout_us: series.timeout_us,
-        bins: history.join(of, series.bins.iter().map(bin)),
+        bins: history.join(&of, series.bins.iter().map(bin)),
     }
 }
 

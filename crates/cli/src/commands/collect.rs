@@ -73,6 +73,7 @@ impl WebPlace {
 impl Collect {
     /// Collects until it is told to stop.
     pub(crate) fn run(self) -> Result<(), Failure> {
+        receive::keep_less_memory();
         #[cfg_attr(not(feature = "web"), expect(unused_mut))]
         let mut configured = Configured::load(&self.configuration)?;
         #[cfg(feature = "web")]
