@@ -1,10 +1,9 @@
 //! The owner: merges what the workers counted, judges windows, and hands rows to the writer.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use decode::DecoderState;
-use measure::judge::{Fall, Falls};
+use measure::judge::{Basis, Falls, Split};
 use measure::{Delta, Owner};
 use model::tables::FailoverRow;
 use model::{FlowBatch, Ledger, Publication, Rows};
@@ -25,8 +24,11 @@ pub(crate) struct Publisher {
     keeper: Option<Keeper>,
     connections: Connections,
     alerts: Alerts,
-    /// What earlier failovers tell of the next, and the same as it is handed on.
-    falls: (Falls, Arc<[Fall]>),
+    /// Earlier failovers, and what goes where at present.
+    falls: Falls,
+    split: Split,
+    /// The same as failures are judged by it.
+    basis: Basis,
     writer: Writer,
     /// A live collector's that has where to.
     #[cfg(feature = "objects")]
@@ -48,7 +50,9 @@ impl Publisher {
             keeper: None,
             connections,
             alerts,
-            falls: Default::default(),
+            falls: Falls::default(),
+            split: Split::default(),
+            basis: Basis::default(),
             writer: Writer::start(store),
             #[cfg(feature = "objects")]
             copying: None,
@@ -128,10 +132,9 @@ impl Publisher {
 
     /// Keeps in mind what failovers tell of the next.
     fn learn(&mut self, rows: &[FailoverRow]) {
-        let (falls, told) = &mut self.falls;
-        let news = rows.iter().filter(|row| falls.take(row)).count();
+        let news = rows.iter().filter(|row| self.falls.take(row)).count();
         if news > 0 {
-            *told = falls.list().into();
+            self.basis.falls = self.falls.list().into();
         }
     }
 
@@ -152,12 +155,14 @@ impl Publisher {
             copied: self.copied(),
         };
         for publication in &due {
-            if let Rows::Failovers(rows) = &publication.rows {
-                self.learn(rows);
+            match &publication.rows {
+                Rows::Failovers(rows) => self.learn(rows),
+                Rows::Prefixes(rows) if self.split.take(rows) => self.basis.split = self.split.list().into(),
+                _ => {}
             }
         }
         self.alerts.look(&due);
-        let alerts = self.alerts.judge(&self.kept.owner, &self.falls.1, &health, now_us);
+        let alerts = self.alerts.judge(&self.kept.owner, &self.basis, &health, now_us);
         self.writer.publish(due.into_iter().chain(changes).chain(alerts));
         self.writer.compact(now_us);
         self.writer.publish_flows(now_us);
@@ -175,7 +180,7 @@ impl Publisher {
             exporters: self.heard.rows().cloned().collect(),
             latencies: self.heard.latencies().cloned().collect(),
             events: crate::events::of_page(owner),
-            falls: self.falls.1.clone(),
+            basis: self.basis.clone(),
             alerts: self.alerts.standing(now_us),
             late_records: owner.late_records(),
             written: self.writer.written(),

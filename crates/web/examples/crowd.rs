@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use measure::judge::Basis;
 use measure::{BinLoad, LinkSeries, PortSeries, Series};
 use model::table::Timestamp;
 use model::tables::{ConnectionRow, ExporterRow};
@@ -376,7 +377,7 @@ fn main() -> std::io::Result<()> {
         let at_us = now_us();
         recent.take(series(&members, from_us, at_us), at_us);
         from_us = at_us - 180 * SECOND_US;
-        let picture = painter.paint(&recent, &edge, &[]);
+        let picture = painter.paint(&recent, &edge, &Basis::default());
         let alert = Alert {
             at_us: start_us - 500 * SECOND_US,
             rule: "saturation".into(),

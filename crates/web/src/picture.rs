@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use measure::judge::{Connection as Node, Fall, Network, Place, Port as NodePort, Standing};
+use measure::judge::{Basis, Connection as Node, Network, Place, Port as NodePort, Standing};
 use model::tables::ConnectionRow;
 use model::time::slot_start_us;
 use model::{Direction, Name, Role};
@@ -41,14 +41,14 @@ impl Painter {
         Painter { limits, ..Painter::default() }
     }
 
-    /// The picture as it stands; `edge` has the connections, and earlier failovers tell what the next would do.
-    pub fn paint(&mut self, recent: &Recent, edge: &[ConnectionRow], falls: &[Fall]) -> Picture {
+    /// The picture as it stands; `edge` has the connections, and earlier failovers and the present split tell what the next would do.
+    pub fn paint(&mut self, recent: &Recent, edge: &[ConnectionRow], basis: &Basis) -> Picture {
         let rows: Rows<'_> = edge.iter().map(|row| (&row.connection, row)).collect();
         let mut connections: Vec<Connection> = edge.iter().map(|row| configured(row, recent)).collect();
         let unknown = recent.link_names().into_iter().filter(|name| !rows.contains_key(name));
         connections.extend(unknown.filter_map(|name| of_telemetry(&name, recent)));
         connections.retain(|connection| connection.is_peering || connection.ways.iter().any(|way| way.load.is_some()));
-        let networks = self.networks(&connections, recent, &rows, falls);
+        let networks = self.networks(&connections, recent, &rows, basis);
         for (place, name) in networks.names.iter().enumerate() {
             let of_day = self.failures.get(place).cloned().flatten();
             let now = networks.failure_now(place, recent.at_us());
@@ -70,7 +70,7 @@ impl Painter {
     }
 
     /// The networks of now and of the last day; failures over the day are judged anew with each step.
-    fn networks(&mut self, connections: &[Connection], recent: &Recent, rows: &Rows<'_>, falls: &[Fall]) -> Networks {
+    fn networks(&mut self, connections: &[Connection], recent: &Recent, rows: &Rows<'_>, basis: &Basis) -> Networks {
         let takes = |connection: &Connection| connection.is_peering && connection.is_active || connection.role == Role::Transit;
         let mut takers: Vec<&Connection> = connections.iter().filter(|connection| takes(connection)).collect();
         takers.sort_by(|a, b| a.name.cmp(&b.name));
@@ -85,7 +85,7 @@ impl Painter {
                     let of = |value: fn(&Step) -> f32| -> Vec<f64> { steps.iter().map(|step| f64::from(value(step))).collect() };
                     (of(|step| step.wire_bps), of(|step| step.utilisation))
                 })
-                .with_falls(falls, |_| None)
+                .judged_by(basis)
             }));
         }
         let now = Direction::ALL.map(|direction| {
@@ -93,7 +93,7 @@ impl Painter {
                 let ratio = connection.way(direction).utilisation.map_or(f64::NAN, |utilisation| utilisation.ratio);
                 (vec![recent.wire_bps(&connection.name, direction)], vec![ratio])
             })
-            .with_falls(falls, |_| None)
+            .judged_by(basis)
         });
         let networks = Networks { names: names.clone(), day: self.day.clone(), day_from_us, now };
         if is_new {

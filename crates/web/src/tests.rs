@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use measure::judge::Fall;
+use measure::judge::{Basis, Fall, Portion};
 use measure::{BinLoad, LinkSeries, PortSeries, Series};
 use model::time::{BIN_US, SECOND_US};
 use model::{Direction, Link, Name, Port, Role};
@@ -96,7 +96,7 @@ fn snapshot(links: &[(&str, Load<'_>)]) -> Snapshot {
     let at_us = START_US + BINS as i64 * BIN_US;
     let (mut recent, mut painter) = (Recent::default(), Painter::new(Limits::default()));
     recent.take(series(links), at_us);
-    let picture = painter.paint(&recent, &[], &[]);
+    let picture = painter.paint(&recent, &[], &Basis::default());
     Snapshot {
         at_us,
         speed: 1,
@@ -207,7 +207,7 @@ fn what_fell_hours_ago_is_not_fine() {
         Direction::ALL.into_iter().for_each(|direction| recent.remember(&"a".into(), direction, at_us, before));
     }
     recent.take(series(&[("a", &|_| Some(0.0)), ("b", &|_| Some(0.0))]), START_US + BINS as i64 * BIN_US);
-    let picture = Painter::default().paint(&recent, &[], &[]);
+    let picture = Painter::default().paint(&recent, &[], &Basis::default());
     let told: Vec<(&str, Status)> = picture.connections.iter().map(|one| (&*one.name, one.status)).collect();
     assert_eq!(told, [("a", Status::Down), ("b", Status::Fine)], "of b nobody knows that it ever carried anything");
 }
@@ -224,7 +224,7 @@ fn later_looks_take_the_place_of_what_was_still_growing() {
     };
     look(&mut recent, 1.0, 0, 90);
     look(&mut recent, 2.0, 60, 120);
-    let picture = Painter::default().paint(&recent, &[], &[]);
+    let picture = Painter::default().paint(&recent, &[], &Basis::default());
     let way = picture.connections[0].way(Direction::ToMicrosoft);
     let gigabits: Vec<f32> = [0, 59, 60, 119].map(|bin| way.history.bps[bin] / 1e9).to_vec();
     assert_eq!((way.history.bps.len(), gigabits), (120, vec![1.0, 1.0, 2.0, 2.0]));
@@ -254,15 +254,19 @@ fn what_a_failure_did_before_it_is_taken_to_do_again() {
         shares: vec![("b".into(), 1.0, 0.01)],
     };
     let links: [(&str, Load<'_>); 3] = [("a", &|_| Some(4.0)), ("b", &|_| Some(3.0)), ("c", &|_| Some(3.0))];
-    let check = |falls: &[Fall], expected: (&str, f64)| {
+    // What a carries from Microsoft, b and c carry too, c most of it.
+    let portion = |connection: &str, bytes: f64| Portion { connection: connection.into(), prefixes: vec![(0, bytes)] };
+    let split = [portion("a", 4.0), portion("b", 1.0), portion("c", 3.0)];
+    let check = |falls: &[Fall], split: &[Portion], expected: (&str, f64)| {
         let mut recent = Recent::default();
         recent.take(series(&links), START_US + BINS as i64 * BIN_US);
-        let picture = Painter::default().paint(&recent, &[], falls);
+        let picture = Painter::default().paint(&recent, &[], &Basis { falls: falls.into(), split: split.into() });
         let failure = picture.connections.iter().find(|one| &*one.name == "a").unwrap().failure.clone().unwrap();
         assert_eq!((&*failure.survivor, (failure.utilisation * 100.0).round()), expected);
     };
-    check(&[], ("b", 50.0));
-    check(&Direction::ALL.map(fall), ("b", 70.0));
+    check(&[], &[], ("b", 50.0));
+    check(&[], &split, ("c", 60.0));
+    check(&Direction::ALL.map(fall), &split, ("b", 70.0));
 }
 
 #[test]

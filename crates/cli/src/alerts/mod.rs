@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use alert::{Delivery, Engine, Notice, Saved, Silence};
 use measure::Owner;
-use measure::judge::Fall;
+use measure::judge::Basis;
 use model::time::{BIN_US, SECOND_US, slot_start_us};
 use model::{Name, Publication, Rows};
 use store::StoreError;
@@ -132,14 +132,14 @@ impl Alerts {
         publications.iter().for_each(|publication| self.observer.look(publication));
     }
 
-    /// Judges if it is time to, failures by earlier ones; gives rows to be published. A failover that the owner does not
+    /// Judges if it is time to, failures by earlier ones and the present split; gives rows to be published. A failover that the owner does not
     /// follow any more is over.
-    pub(crate) fn judge(&mut self, owner: &Owner, falls: &[Fall], health: &Health, now_us: i64) -> Vec<Publication> {
+    pub(crate) fn judge(&mut self, owner: &Owner, basis: &Basis, health: &Health, now_us: i64) -> Vec<Publication> {
         self.take_delivered();
         let slot_us = slot_start_us(now_us, BIN_US);
         if self.judged_us != Some(slot_us) {
             self.judged_us = Some(slot_us);
-            let mut observed = self.observer.observe(owner, falls, now_us);
+            let mut observed = self.observer.observe(owner, basis, now_us);
             observed.troubles = self.troubles(owner, health, now_us);
             observed.events = crate::events::of_alerts(owner);
             let changes = self.engine.judge(&observed, &self.silences());

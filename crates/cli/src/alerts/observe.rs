@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alert::{Bin, ExporterMinute, ExpressRoute, FailureOutcome, Load, Observed, Subject};
-use measure::judge::{Connection, Fall, Network, Place, Port, Standing};
+use measure::judge::{Basis, Connection, Network, Place, Port, Standing};
 use measure::{BinLoad, LinkSeries, Owner, PortSeries, Series};
 use model::tables::{ExporterRow, TrafficRow};
 use model::time::{SECOND_US, WINDOW_US, slot_start_us};
@@ -90,7 +90,7 @@ impl Observer {
     }
 
     /// Everything that is known now.
-    pub(super) fn observe(&mut self, owner: &Owner, falls: &[Fall], now_us: i64) -> Observed {
+    pub(super) fn observe(&mut self, owner: &Owner, basis: &Basis, now_us: i64) -> Observed {
         let mut series = owner.series(self.history.ask_from(now_us, self.timeout_us), now_us, now_us);
         // Where the edge is configured, what it says is judged, and not whatever else sends.
         if series.links.iter().any(|link| link.link.is_active) {
@@ -103,7 +103,7 @@ impl Observer {
         self.history.forget();
         let minute_us = slot_start_us(now_us, WINDOW_US);
         let are_failures_due = self.failures_us.replace(minute_us) != Some(minute_us);
-        let failures = if are_failures_due { failures(&series, &links, &ports, falls) } else { Vec::new() };
+        let failures = if are_failures_due { failures(&series, &links, &ports, basis) } else { Vec::new() };
         Observed {
             now_us,
             links,
@@ -210,7 +210,7 @@ fn port_load(series: &PortSeries, links: &[&LinkSeries], history: &mut History) 
 }
 
 /// What each connection's failure would come to now, in each direction.
-fn failures(series: &Series, links: &[Load], ports: &[Load], falls: &[Fall]) -> Vec<FailureOutcome> {
+fn failures(series: &Series, links: &[Load], ports: &[Load], basis: &Basis) -> Vec<FailureOutcome> {
     let known: BTreeMap<&Name, &Link> = series.links.iter().map(|link| (&link.link.name, &*link.link)).collect();
     let mut outcomes = Vec::new();
     for direction in Direction::ALL {
@@ -230,7 +230,7 @@ fn failures(series: &Series, links: &[Load], ports: &[Load], falls: &[Fall]) -> 
         };
         let states: Vec<(Connection, Port, f64)> = links.iter().map(state).collect();
         let network = network(direction, states.iter().map(|(connection, port, _)| (connection.clone(), port.clone())));
-        let network = network.with_falls(falls, |_| None);
+        let network = network.judged_by(basis);
         let is_peering = |(_, link): &(usize, &&Load)| link.subject.role != Some(Role::Transit);
         for (failed, link) in links.iter().enumerate().filter(is_peering) {
             let Some(outcome) = network.without(&[failed]) else { continue };

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver as Inbox, Sender as Outbox, bounded};
 use measure::Series;
-use measure::judge::Fall;
+use measure::judge::Basis;
 use model::link::wire_bps;
 use model::tables::{ConnectionRow, ExporterRow, LinkRow};
 use model::time::{DAY_US, DETAIL_WINDOW_US, HOUR_US, SECOND_US, slot_start_us};
@@ -52,8 +52,8 @@ pub(crate) struct Sight {
     pub(crate) exporters: Vec<ExporterRow>,
     pub(crate) latencies: Vec<web::Latency>,
     pub(crate) events: Vec<web::Event>,
-    /// Earlier failovers, as what they tell of the next.
-    pub(crate) falls: Arc<[Fall]>,
+    /// What failures are judged by.
+    pub(crate) basis: Basis,
     /// Those that go on and are not silenced, and those that have ended of late.
     pub(crate) alerts: Vec<alert::Alert>,
     pub(crate) late_records: u64,
@@ -184,7 +184,7 @@ impl Painting {
     fn paint(&mut self, look: Look) -> Snapshot {
         let Look { sight, mut ledger, .. } = look;
         self.recent.take(sight.series, sight.at_us);
-        let picture = self.painter.paint(&self.recent, &sight.edge, &sight.falls);
+        let picture = self.painter.paint(&self.recent, &sight.edge, &sight.basis);
         let late = sight.late_records.min(ledger.records_attributed);
         ledger.records_attributed -= late;
         ledger.records_late += late;

@@ -16,6 +16,7 @@ mod percentile;
 mod resilience_tests;
 mod settings;
 mod shares;
+mod split;
 mod trend;
 
 pub use agreement::{Agreement, agreement, correlation};
@@ -27,4 +28,5 @@ pub use outcome::{Amount, Outcome, Survivor};
 pub use percentile::{median, percentile};
 pub use settings::ReportSettings;
 pub use shares::{Origin, Share, Shares};
+pub use split::{Basis, Portion, Split};
 pub use trend::{Crossing, Day, Trend, crossing, trend};
