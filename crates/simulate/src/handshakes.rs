@@ -180,29 +180,13 @@ impl Segment {
 
     fn frame(&self) -> Vec<u8> {
         let record = FlowRecord {
-            source: self.source.0,
-            destination: self.destination.0,
             source_port: self.source.1,
             destination_port: self.destination.1,
             protocol: 6,
             tcp_flags: self.flags,
-            input: 0,
-            output: 0,
-            next_hop: None,
-            bgp_next_hop: None,
-            source_asn: 0,
-            destination_asn: 0,
-            source_mask: 0,
-            destination_mask: 0,
             source_mac: [2, 0, 0, 0, 0, 1],
             destination_mac: [2, 0, 0, 0, 0, 2],
-            vlan: 0,
-            is_egress: false,
-            domain: 0,
-            bytes: 0,
-            packets: 0,
-            start_us: 0,
-            end_us: 0,
+            ..FlowRecord::between(self.source.0, self.destination.0)
         };
         let mut frame = Vec::new();
         put_frame(&mut frame, &record, SEGMENT_BYTES, 128);

@@ -65,8 +65,6 @@ impl Flows {
             |v4: [u8; 4], v6: u16| if is_v6 { IpAddr::from([0x2001, 0xdb8, 0xff, 0, 0, 0, 0, v6]) } else { IpAddr::from(v4) };
         let next_hop = Some(if is_out { hop([192, 0, 2, 1], 1) } else { hop([192, 0, 2, 0], 2) });
         let outward = FlowRecord {
-            source: near,
-            destination: far,
             source_port: near_port,
             destination_port: 443,
             protocol: 6,
@@ -81,13 +79,10 @@ impl Flows {
             destination_mask: far_mask,
             source_mac: [2, 0, 0, 0, 0, 1],
             destination_mac: [2, 0, 0, 0, 0, 2],
-            vlan: 0,
-            is_egress: false,
-            domain: 0,
-            bytes: 0,
             packets: 1,
             start_us: now_us,
             end_us: now_us,
+            ..FlowRecord::between(near, far)
         };
         if is_out { outward } else { reversed(outward) }
     }

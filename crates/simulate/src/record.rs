@@ -37,6 +37,35 @@ pub(crate) struct FlowRecord {
 }
 
 impl FlowRecord {
+    /// Nothing that went from one address to another.
+    pub(crate) fn between(source: IpAddr, destination: IpAddr) -> FlowRecord {
+        FlowRecord {
+            source,
+            destination,
+            source_port: 0,
+            destination_port: 0,
+            protocol: 0,
+            tcp_flags: 0,
+            input: 0,
+            output: 0,
+            next_hop: None,
+            bgp_next_hop: None,
+            source_asn: 0,
+            destination_asn: 0,
+            source_mask: 0,
+            destination_mask: 0,
+            source_mac: [0; 6],
+            destination_mac: [0; 6],
+            vlan: 0,
+            is_egress: false,
+            domain: 0,
+            bytes: 0,
+            packets: 0,
+            start_us: 0,
+            end_us: 0,
+        }
+    }
+
     pub(crate) fn is_v6(&self) -> bool {
         self.source.is_ipv6()
     }

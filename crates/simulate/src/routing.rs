@@ -181,12 +181,9 @@ impl Routing {
             side,
             lane: self.lane(port, member),
             keys: FlowRecord {
-                source,
-                destination,
                 source_port,
                 destination_port,
                 protocol: flow.protocol,
-                tcp_flags: 0,
                 input: self.index(plan, hop.input, flow.hash),
                 output: if hides_output { 0 } else { self.index(plan, output, flow.hash) },
                 next_hop,
@@ -200,10 +197,7 @@ impl Routing {
                 vlan: vlan(plan, link, port),
                 is_egress: side == SIDE_OUT,
                 domain: known.domain,
-                bytes: 0,
-                packets: 0,
-                start_us: 0,
-                end_us: 0,
+                ..FlowRecord::between(source, destination)
             },
             entry: None,
         }

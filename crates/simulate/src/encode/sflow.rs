@@ -271,8 +271,6 @@ pub(crate) mod tests {
         let (source, destination) = if is_v6 { ("2001:db8:1::9", "2603:1006::1") } else { ("203.0.113.9", "40.96.1.2") };
         let address = |text: &str| text.parse::<IpAddr>().expect(text);
         FlowRecord {
-            source: address(source),
-            destination: address(destination),
             source_port: 50_123,
             destination_port: 443,
             protocol,
@@ -280,7 +278,6 @@ pub(crate) mod tests {
             input: 20,
             output: 10,
             next_hop: Some(address(if is_v6 { "2001:db8:ff::1" } else { "198.51.100.1" })),
-            bgp_next_hop: None,
             source_asn: 64_500,
             destination_asn: 8_075,
             source_mask: 24,
@@ -288,12 +285,11 @@ pub(crate) mod tests {
             source_mac: [2, 0, 0, 0, 0, 1],
             destination_mac: [2, 0, 0, 0, 0, 2],
             vlan,
-            is_egress: false,
-            domain: 0,
             bytes: 1_500,
             packets: 1,
             start_us: 1_772_445_600_000_000,
             end_us: 1_772_445_600_000_000,
+            ..FlowRecord::between(address(source), address(destination))
         }
     }
 }
