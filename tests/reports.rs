@@ -226,6 +226,12 @@ fn a_question_that_means_nothing_is_told_so() {
         ),
         (vec!["report", "policy", "--compare", "previous", "--data", data], 2, "takes no --compare previous"),
         (vec!["report", "links", "--data", empty.path().to_str().unwrap()], 1, "there are no tables in this folder"),
+        // Of several, too, none is passed over.
+        (
+            vec!["report", "links", "--data", data, "--data", empty.path().to_str().unwrap()],
+            1,
+            "there are no tables in this folder",
+        ),
         (vec!["report", "links", "--down", "fra-1", "--data", data], 2, "takes no --down; these do: resilience"),
         (vec!["report", "resilience", "--down", "nowhere", "--data", data], 2, "--down nowhere: it is no connection"),
         (vec!["report", "resilience", "--by", "service", "--data", data], 2, "--by survivor alone"),

@@ -211,6 +211,15 @@ impl Engine {
         let firing = self.firing(now_us).into_iter().filter(|alert| !alert.is_silenced);
         firing.chain(self.state.ended.iter().cloned()).collect()
     }
+
+    /// What a person has to see: what goes on, silenced or not, and what has ended of late and does not go on by another
+    /// severity.
+    pub fn seen(&self, now_us: i64) -> Vec<Alert> {
+        let firing = self.firing(now_us);
+        let goes_on = |ended: &&Alert| firing.iter().any(|alert| alert.kind == ended.kind && alert.subject == ended.subject);
+        let ended: Vec<Alert> = self.state.ended.iter().filter(|ended| !goes_on(ended)).cloned().collect();
+        firing.into_iter().chain(ended).collect()
+    }
 }
 
 fn too_many(now_us: i64) -> Finding {

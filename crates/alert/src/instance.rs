@@ -129,7 +129,11 @@ impl Instance {
             value: self.value.filter(|_| !kind.is_over_unless_told() || kind == Kind::As12076),
             threshold: self.threshold.filter(|_| !kind.is_over_unless_told() || kind == Kind::As12076),
             standard_error: Some(self.standard_error).filter(|error| *error > 0.0),
-            summary: format!("{}{damped}", self.text),
+            summary: match state {
+                State::Firing => format!("{}{damped}", self.text),
+                // What it says held until then.
+                State::Resolved => format!("ended; before: {}", self.text),
+            },
             at_us: now_us,
             started_us: self.started_us,
             ended_us: (state == State::Resolved).then_some(now_us),

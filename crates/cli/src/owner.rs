@@ -181,7 +181,7 @@ impl Publisher {
             latencies: self.heard.latencies().cloned().collect(),
             events: crate::events::of_page(owner),
             basis: self.basis.clone(),
-            alerts: self.alerts.standing(now_us),
+            alerts: self.alerts.seen(now_us),
             late_records: owner.late_records(),
             written: self.writer.written(),
             waiting: self.writer.waiting(),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::Name;
 use model::tables::PortRow;
 use model::time::{HOUR_US, slot_start_us};
+use model::{Name, Role};
 
 /// Flows and counters that differ by less fit: clocks, short polls and frame overheads differ by some percent.
 const TOLERANCE: f64 = 0.1;
@@ -18,6 +18,8 @@ const FALLING: f64 = 0.9;
 const TWICE: std::ops::Range<f64> = 1.8..2.2;
 /// Hours that tell steady from falling.
 const HOURS_LEAST: usize = 4;
+/// Below this load by counters nothing is missed where flows tell nothing, bit/s: it may be no IP.
+const MISSED_LEAST_BPS: f64 = 1e7;
 
 /// One hour of a port and direction by both.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,6 +32,12 @@ pub struct Hour {
     pub flow_bits: f64,
     /// Bits by the counters in the same windows.
     pub counter_bits: f64,
+    /// Seconds of the windows of which flows tell nothing.
+    pub silent_seconds: f64,
+    /// Bits by the counters in these.
+    pub silent_bits: f64,
+    /// Seconds of the windows in which both are known.
+    seconds: f64,
     /// Variance of `flow_bits`.
     variance: f64,
 }
@@ -48,6 +56,10 @@ pub enum Cause {
     SamplingRate,
     /// Twice as much: metered at both sides, or by two exporters.
     CountedTwice,
+    /// Flows tell nothing of it: no record names this interface, or none of a known sampling rate.
+    NoFlows,
+    /// It has the flows of another port of its router, besides its own: of equal paths always the first is told.
+    FirstPath,
     /// In one direction alone: records of it do not name this interface, or it is not metered.
     OneSided,
     /// The more the busier: the flow cache overflows, or samples are policed.
@@ -61,12 +73,16 @@ pub enum Cause {
 pub struct Comparison {
     /// The port.
     pub port: Name,
+    /// Its router's address.
+    pub exporter: Name,
     /// As in the table `ports`.
     pub direction: Name,
     /// Hours with both, in order.
     pub hours: Vec<Hour>,
     /// Why they differ; `None` where they fit.
     pub cause: Option<Cause>,
+    /// Where the cause is [`Cause::FirstPath`], the ports whose flows it has.
+    pub others: Vec<Name>,
 }
 
 impl Comparison {
@@ -81,8 +97,17 @@ impl Comparison {
             windows: sum.windows + hour.windows,
             flow_bits: sum.flow_bits + hour.flow_bits,
             counter_bits: sum.counter_bits + hour.counter_bits,
+            silent_seconds: sum.silent_seconds + hour.silent_seconds,
+            silent_bits: sum.silent_bits + hour.silent_bits,
+            seconds: sum.seconds + hour.seconds,
             variance: sum.variance + hour.variance,
         })
+    }
+
+    /// Whether flows tell nothing most of the time, though counters count.
+    fn is_silent(&self) -> bool {
+        let total = self.total();
+        total.silent_seconds > total.seconds && total.silent_bits > MISSED_LEAST_BPS * total.silent_seconds
     }
 
     fn fits(&self) -> bool {
@@ -115,7 +140,20 @@ impl Comparison {
         mean(busy) < mean(quiet) * FALLING
     }
 
+    /// The silent ports of the same router whose flows this one has, besides its own.
+    fn has_flows_of<'a>(&self, all: &'a [Comparison]) -> Vec<&'a Comparison> {
+        let is_near = |other: &&Comparison| other.exporter == self.exporter && other.direction == self.direction;
+        let silent: Vec<&Comparison> = all.iter().filter(is_near).filter(|other| other.is_silent()).collect();
+        let (own, theirs) = (self.total(), silent.iter().map(|other| other.total().silent_bits).sum::<f64>());
+        let both = own.counter_bits + theirs;
+        let is_sum = theirs > 0.0 && (own.flow_bits - both).abs() <= TOLERANCE * both + ERRORS * own.variance.sqrt();
+        if is_sum { silent } else { Vec::new() }
+    }
+
     fn judge(&self, other: Option<&Comparison>) -> Option<Cause> {
+        if self.is_silent() {
+            return Some(Cause::NoFlows);
+        }
         if self.fits() {
             return None;
         }
@@ -137,26 +175,46 @@ impl Comparison {
 /// Compares rows of `ports`, by port and direction; those without counters are left out.
 pub fn reconcile<'a>(rows: impl IntoIterator<Item = &'a PortRow>) -> Vec<Comparison> {
     let mut ways: BTreeMap<(Name, Name), BTreeMap<i64, Hour>> = BTreeMap::new();
+    let mut exporters: BTreeMap<Name, Name> = BTreeMap::new();
     for row in rows {
-        let (Some(flow_bps), Some(counter_bps)) = (row.mean_bps, row.counter_bps) else { continue };
+        let Some(counter_bps) = row.counter_bps else { continue };
+        let is_of_interest = [Role::Direct, Role::Exchange, Role::Transit].iter().any(|role| *row.role == *role.name());
+        if row.mean_bps.is_none() && !is_of_interest {
+            continue;
+        }
         let start_us = slot_start_us(row.window_start.0, HOUR_US);
+        exporters.insert(row.port.clone(), row.exporter.clone());
         let way = ways.entry((row.port.clone(), row.direction.clone())).or_default();
         let hour = way.entry(start_us).or_insert(Hour { start_us, ..Hour::default() });
         let seconds = row.window_seconds as f64;
+        let Some(flow_bps) = row.mean_bps else {
+            hour.silent_seconds += seconds;
+            hour.silent_bits += counter_bps * seconds;
+            continue;
+        };
         hour.windows += 1;
+        hour.seconds += seconds;
         hour.flow_bits += flow_bps * seconds;
         hour.counter_bits += counter_bps * seconds;
         hour.variance += (row.standard_error_bps.unwrap_or(0.0) * seconds).powi(2);
     }
     let bare = |((port, direction), hours): ((Name, Name), BTreeMap<i64, Hour>)| Comparison {
+        exporter: exporters.get(&port).cloned().unwrap_or_else(|| Name::from("")),
         port,
         direction,
         hours: hours.into_values().collect(),
         cause: None,
+        others: Vec::new(),
     };
     let bare: Vec<Comparison> = ways.into_iter().map(bare).collect();
     let other = |one: &Comparison| bare.iter().find(|other| other.port == one.port && other.direction != one.direction);
-    bare.iter().map(|one| Comparison { cause: one.judge(other(one)), ..one.clone() }).collect()
+    let judged = |one: &Comparison| {
+        let (cause, others) = (one.judge(other(one)), one.has_flows_of(&bare));
+        let is_first = cause.is_some_and(|cause| cause != Cause::NoFlows) && !others.is_empty();
+        let others = if is_first { others.into_iter().map(|other| other.port.clone()).collect() } else { Vec::new() };
+        Comparison { cause: if is_first { Some(Cause::FirstPath) } else { cause }, others, ..one.clone() }
+    };
+    bare.iter().map(judged).collect()
 }
 
 #[cfg(test)]
@@ -217,5 +275,32 @@ mod tests {
         assert_eq!(reconcile(&rows)[0].cause, None);
         rows[0].counter_bps = None;
         assert!(reconcile(&rows).is_empty());
+    }
+
+    #[test]
+    fn a_port_without_flows_is_found_and_the_one_that_has_them() {
+        let of = |port: &str, exporter: &str, hours: &[(f64, f64)], has_flows: bool| -> Vec<PortRow> {
+            let named = |row: PortRow| PortRow {
+                port: port.into(),
+                exporter: exporter.into(),
+                role: Role::Direct.name().into(),
+                mean_bps: row.mean_bps.filter(|_| has_flows),
+                ..row
+            };
+            rows("to_microsoft", hours).into_iter().map(named).collect()
+        };
+        let cause = |found: &[Comparison], port: &str| {
+            let one = found.iter().find(|one| &*one.port == port).unwrap();
+            (one.cause, one.others.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let silent = of("b", "r1", &[(0.0, 1e9), (0.0, 2e9)], false);
+        let first = of("a", "r1", &[(2e9, 1e9), (4.1e9, 2e9)], true);
+        let found = reconcile(&[first.clone(), silent.clone()].concat());
+        assert_eq!(cause(&found, "a"), (Some(Cause::FirstPath), vec!["b".to_owned()]));
+        assert_eq!(cause(&found, "b"), (Some(Cause::NoFlows), vec![]));
+        // Of another router it has nothing; and what counts next to nothing lacks nothing.
+        let elsewhere = of("b", "r2", &[(0.0, 1e9), (0.0, 2e9)], false);
+        assert_eq!(cause(&reconcile(&[first, elsewhere].concat()), "a").0, Some(Cause::CountedTwice));
+        assert_eq!(cause(&reconcile(&of("b", "r1", &[(0.0, 1e6)], false)), "b").0, None);
     }
 }

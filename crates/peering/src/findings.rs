@@ -51,6 +51,8 @@ pub enum FindingKind {
     SourceRefused,
     /// Flows and interface counters of a port differ.
     FlowsDiffer,
+    /// Microsoft traffic on an exchange port that is no session's, as far as records tell.
+    SessionUnidentified,
 }
 
 impl FindingKind {
@@ -72,6 +74,7 @@ impl FindingKind {
             FindingKind::TooManyInterfaces => "too_many_interfaces",
             FindingKind::SourceRefused => "source_refused",
             FindingKind::FlowsDiffer => "flows_differ",
+            FindingKind::SessionUnidentified => "session_unidentified",
         }
     }
 }
@@ -97,6 +100,16 @@ impl Inventory {
         for refused in &seen.refused {
             let text = format!("{} datagrams were refused; name it in sources of [allow] if it is yours", refused.datagrams);
             findings.add(FindingKind::SourceRefused, &refused.address.to_string(), text);
+        }
+        for link in &seen.links {
+            let records = link.to_microsoft_records + link.from_microsoft_records;
+            if let Some(port) = link.name.strip_suffix("/unidentified").filter(|_| records > 0) {
+                let text = format!(
+                    "{records} records of Microsoft's are told of no session: give microsoft_macs of its [[connection]]s and have the \
+                     router export Ethernet addresses, or next hops"
+                );
+                findings.add(FindingKind::SessionUnidentified, port, text);
+            }
         }
         for exporter in &seen.exporters {
             self.check_interfaces(exporter, &mut findings);

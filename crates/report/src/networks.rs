@@ -27,6 +27,24 @@ pub(crate) struct Networks {
 /// What a failure comes to in both directions, in the order of [`Direction::ALL`]; `None` where its load is not known.
 pub(crate) type Outcomes = [Option<Outcome>; 2];
 
+/// The fullest survivor of a failure.
+#[derive(Clone, Debug)]
+pub(crate) struct Fullest {
+    /// Load over capacity.
+    pub(crate) ratio: f64,
+    /// The survivor.
+    pub(crate) name: Name,
+    /// Both directions are known, so none is fuller.
+    pub(crate) is_whole: bool,
+}
+
+impl Fullest {
+    /// Whether the failure is held, up to that load over capacity; `None` where what is known would hold.
+    pub(crate) fn holds(&self, full: f64) -> Option<bool> {
+        if self.ratio > full { Some(false) } else { self.is_whole.then_some(true) }
+    }
+}
+
 impl Networks {
     /// Reads what loads do not tell, and puts it together.
     pub(crate) fn read(data: &Data, edge: &Edge, links: &Loads, options: &Options) -> Result<Networks, ReportError> {
@@ -123,12 +141,15 @@ impl Networks {
     }
 
     /// The fullest survivor of a failure, in whichever direction.
-    pub(crate) fn fullest(&self, outcomes: &Outcomes) -> Option<(f64, Name)> {
+    pub(crate) fn fullest(&self, outcomes: &Outcomes) -> Option<Fullest> {
         let worst = Direction::ALL.into_iter().filter_map(|direction| {
             let worst = outcomes[direction as usize].as_ref()?.worst()?;
             Some((worst.utilisation?, self.get(direction).name(worst.connection)?.clone()))
         });
-        worst.max_by(|(a, _), (b, _)| a.total_cmp(b))
+        let worst: Vec<(f64, Name)> = worst.collect();
+        let is_whole = worst.len() == Direction::ALL.len();
+        let (ratio, name) = worst.into_iter().max_by(|(a, _), (b, _)| a.total_cmp(b))?;
+        Some(Fullest { ratio, name, is_whole })
     }
 
     /// When the failure will no longer be held in a direction, by the growth of its fullest survivor's load.

@@ -32,7 +32,8 @@ impl Range {
     /// If it is empty, or too long to be meant.
     pub fn new(from_us: i64, to_us: i64) -> Result<Range, ReportError> {
         if from_us >= to_us {
-            return Err(ReportError::Usage("the range ends before it begins; --from is to lie before --to".to_owned()));
+            return Err(ReportError::Usage("the range ends before it begins: --from is to lie before --to, or, where that is not given, before the end of the data"
+                    .to_owned()));
         }
         let from_us = from_us.div_euclid(STEP_US) * STEP_US;
         let to_us = to_us.saturating_add(STEP_US - 1).div_euclid(STEP_US) * STEP_US;

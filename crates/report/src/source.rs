@@ -105,11 +105,14 @@ struct Folders(Vec<PathBuf>);
 
 impl Source for Folders {
     fn name(&self) -> String {
-        self.0.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+        // Of several only those that have no tables are worth a word.
+        let empty: Vec<_> = self.0.iter().filter(|folder| !store::has_tables(folder)).collect();
+        let folders = if empty.is_empty() { self.0.iter().collect() } else { empty };
+        folders.into_iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
     }
 
     fn has_tables(&self) -> bool {
-        self.0.iter().any(|folder| store::has_tables(folder))
+        self.0.iter().all(|folder| store::has_tables(folder))
     }
 
     fn extent(&self, table: &'static str) -> Result<Option<(i64, i64)>, ReportError> {

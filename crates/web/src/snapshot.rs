@@ -260,7 +260,7 @@ pub struct Alert {
     pub at_us: i64,
     /// Its rule.
     pub rule: Name,
-    /// `firing` or `resolved`.
+    /// `firing`, `silenced` or `resolved`.
     pub state: Name,
     /// `critical`, `warning` or `info`.
     pub severity: Name,

@@ -143,10 +143,17 @@ fn what_is_silenced_is_over_for_targets_and_stands_in_the_table() {
     let notice = changes[0].notice.as_ref().unwrap();
     assert!(changes[0].alert.is_silenced && changes[0].alert.state == State::Firing && notice.alert.state == State::Resolved);
     assert!(time.engine.standing(time.now_us).iter().all(|alert| alert.state == State::Resolved));
+    // A person sees that it goes on, and is held back.
+    let seen = |time: &Time| -> Vec<(State, &str, bool)> {
+        let all = time.engine.seen(time.now_us).into_iter().filter(|alert| alert.kind.name() == "saturation");
+        all.map(|alert| (alert.state, alert.severity.name(), alert.is_silenced)).collect()
+    };
+    assert_eq!(seen(&time), [(State::Firing, "warning", true)]);
     // Worse meanwhile, and nobody is told; when the silence ends it is told anew.
     assert_eq!(of("saturation", &time.run(60, &[0.99])), ["30 saturation critical silenced untold"]);
     assert_eq!(of("saturation", &time.run(60, &[0.99])), ["30 saturation critical"]);
     assert_eq!(time.engine.standing(time.now_us).iter().filter(|alert| alert.state == State::Firing).count(), 2);
+    assert_eq!(seen(&time), [(State::Firing, "critical", false)]);
 }
 
 #[test]

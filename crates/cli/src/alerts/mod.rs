@@ -155,10 +155,10 @@ impl Alerts {
         self.publications(now_us)
     }
 
-    /// Alerts that go on and are not silenced, and those that have ended of late.
+    /// Alerts that go on, and those that have ended of late.
     #[cfg(feature = "web")]
-    pub(crate) fn standing(&self, now_us: i64) -> Vec<alert::Alert> {
-        self.engine.standing(now_us)
+    pub(crate) fn seen(&self, now_us: i64) -> Vec<alert::Alert> {
+        self.engine.seen(now_us)
     }
 
     fn silences(&self) -> Vec<Silence> {

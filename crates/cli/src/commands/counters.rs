@@ -40,6 +40,8 @@ const fn cause_name(cause: Option<Cause>) -> &'static str {
         Some(Cause::SamplingRate) => "sampling_rate",
         Some(Cause::CountedTwice) => "counted_twice",
         Some(Cause::OneSided) => "one_sided",
+        Some(Cause::NoFlows) => "no_flows",
+        Some(Cause::FirstPath) => "first_path",
         Some(Cause::CacheOverflow) => "cache_overflow",
         Some(Cause::Unknown) => "unknown",
     }
@@ -50,14 +52,15 @@ pub(crate) fn hours(compared: &[Comparison]) -> Vec<Vec<Value>> {
     let rows = compared.iter().flat_map(|comparison| comparison.hours.iter().map(move |hour| (comparison, hour)));
     let row = |(comparison, hour): (&Comparison, &Hour)| {
         let seconds = f64::from(hour.windows) * (WINDOW_US / SECOND_US) as f64;
+        let rate = |bits: f64, seconds: f64| if seconds > 0.0 { json!((bits / seconds).round()) } else { Value::Null };
         let start = jiff::Timestamp::from_microsecond(hour.start_us).map_or_else(|_| String::new(), |at| at.to_string());
         vec![
             json!(&*comparison.port),
             json!(&*comparison.direction),
             json!(start),
             json!(hour.windows),
-            json!((hour.flow_bits / seconds).round()),
-            json!((hour.counter_bits / seconds).round()),
+            rate(hour.flow_bits, seconds),
+            rate(hour.counter_bits + hour.silent_bits, seconds + hour.silent_seconds),
             hour.ratio().map_or(Value::Null, |ratio| json!((ratio * 1_000.0).round() / 1_000.0)),
             json!(cause_name(comparison.cause)),
         ]
@@ -67,10 +70,26 @@ pub(crate) fn hours(compared: &[Comparison]) -> Vec<Vec<Value>> {
 
 /// A finding where flows and counters do not fit.
 pub(crate) fn flows_differ(comparison: &Comparison) -> Option<Finding> {
-    let (cause, ratio) = (comparison.cause?, comparison.ratio()?);
+    let subject = format!("{} {}", comparison.port, comparison.direction);
+    let cause = comparison.cause?;
+    if cause == Cause::NoFlows {
+        let sum = |of: fn(&Hour) -> f64| comparison.hours.iter().map(of).sum::<f64>();
+        let mbps = sum(|hour| hour.silent_bits) / sum(|hour| hour.silent_seconds) / 1e6;
+        let text = format!(
+            "counters show {mbps:.0} Mbit/s, and flows nothing: no record names this interface, or their sampling rate is not \
+             known; meter at it, and have the router export the interface that a packet leaves by"
+        );
+        return Some(Finding { kind: FindingKind::FlowsDiffer, subject, text });
+    }
+    let ratio = comparison.ratio()?;
+    let others = comparison.others.join(", ");
     let ratios: Vec<f64> = comparison.hours.iter().filter_map(Hour::ratio).collect();
     let (least, most) = ratios.iter().fold((f64::MAX, 0.0_f64), |(least, most), ratio| (least.min(*ratio), most.max(*ratio)));
     let because = match cause {
+        Cause::FirstPath | Cause::NoFlows => &*format!(
+            "as much as those of {others} besides its own, of which flows tell nothing: likely the router exports the first \
+                 of equal paths as output interface; have it export the one that a packet leaves by, or meter at these ports"
+        ),
         Cause::SamplingRate => {
             "by one factor throughout: the sampling rate is likely wrong; compare what `inspect` shows with the router's own, \
              or give sampling of its [[port]] or [[exporter]]"
@@ -88,5 +107,5 @@ pub(crate) fn flows_differ(comparison: &Comparison) -> Option<Finding> {
         Cause::Unknown => "not by one factor, nor with the load; `peerings check --counters` shows the hours",
     };
     let text = format!("flows are {ratio:.2} of the counters ({least:.2} to {most:.2} by hour), {because}");
-    Some(Finding { kind: FindingKind::FlowsDiffer, subject: format!("{} {}", comparison.port, comparison.direction), text })
+    Some(Finding { kind: FindingKind::FlowsDiffer, subject, text })
 }

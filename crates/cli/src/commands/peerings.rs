@@ -152,6 +152,7 @@ impl List {
     }
 }
 
+const FITS: &str = "configuration and telemetry fit";
 const FINDINGS: &[Heading] = &[text("finding"), text("subject"), text("what")];
 
 impl Check {
@@ -170,7 +171,9 @@ impl Check {
         }
         findings.extend(compared.iter().filter_map(flows_differ));
         if findings.is_empty() && self.format == Format::Table {
-            writeln!(std::io::stdout(), "configuration and telemetry fit")?;
+            let is_empty = seen.exporters.is_empty();
+            let sentence = if is_empty { "nothing has come yet that the configuration could be compared with" } else { FITS };
+            writeln!(std::io::stdout(), "{sentence}")?;
             return Ok(());
         }
         let rows: Vec<Vec<Value>> = findings

@@ -244,10 +244,11 @@ fn copied(copied: crate::copying::Copied) -> web::Copied {
 }
 
 fn shown(alert: alert::Alert) -> Alert {
+    let is_held_back = alert.is_silenced && alert.state == alert::State::Firing;
     Alert {
         at_us: alert.ended_us.unwrap_or(alert.started_us),
         rule: alert.kind.name().into(),
-        state: alert.state.name().into(),
+        state: if is_held_back { "silenced".into() } else { alert.state.name().into() },
         severity: alert.severity.name().into(),
         connection: alert.subject.connection,
         direction: alert.subject.direction,

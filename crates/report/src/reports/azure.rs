@@ -29,7 +29,7 @@ const SERIES: &[Column] = &[
     Column::new("time", Unit::Time),
     Column::new("connection", Unit::Text),
     Column::new("connection_id", Unit::Text),
-    Column::detail("session_ip", Unit::Text),
+    Column::new("session_ip", Unit::Text),
     Column::detail("traffic_class", Unit::Text),
     Column::new("ingress_traffic_rate", Unit::Mbps),
     Column::new("egress_traffic_rate", Unit::Mbps),

@@ -1,6 +1,6 @@
 //! `customers`: whose traffic it is on our side, by customer, prefix, AS.
 
-use super::tally::{Key, LOCATION, PEERING, ROLE, Tally};
+use super::tally::{Key, LOCATION, PEERING, ROLE, Tallied, Tally};
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Section};
 use crate::{Data, ReportError};
@@ -33,8 +33,9 @@ const TALLY: Tally = Tally {
 
 /// Answers `customers`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let (columns, rows) = TALLY.rows(data, options)?;
+    let Tallied { columns, rows, notes } = TALLY.rows(data, options)?;
     let mut answer = Answer::new("customers", data.range());
+    answer.notes.extend(notes);
     answer.sections.push(Section { title: "Prefixes and ASNs of our side, IP bytes".to_owned(), columns, rows });
     answer.notes.push(
         "the row `other` is what was not among the 200 largest prefixes of a connection, direction and five minutes".to_owned(),

@@ -11,6 +11,7 @@ use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section, Unit};
 use crate::connections::{is_active, is_peering};
 use crate::loads::Load;
+use crate::networks::Fullest;
 use crate::{Chart, Data, ReportError, ReportSettings};
 
 /// The report.
@@ -60,8 +61,10 @@ struct Line<'a> {
     p95: [Option<f64>; 2],
     peak: Option<(f64, usize)>,
     /// The fullest survivor of its failure.
-    n1: Option<(f64, Name)>,
+    n1: Option<Fullest>,
     flows_to_counters: Option<f64>,
+    /// Directions of which flows tell nothing, and what the counters of the ports show, bit/s.
+    silent: Vec<(Direction, f64)>,
     trust: Trust,
 }
 
@@ -83,7 +86,7 @@ pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, Repor
         healths.entry(health.exporter.clone()).or_default().push(health);
     }
     let networks = links.networks(data, options)?;
-    let n1: BTreeMap<Name, (f64, Name)> = networks
+    let n1: BTreeMap<Name, Fullest> = networks
         .by_connection()
         .into_iter()
         .filter_map(|(name, (_, outcomes))| Some((name, networks.fullest(&outcomes)?)))
@@ -186,11 +189,17 @@ fn for_a_page(data: &mut Data, options: &Options, lines: &[Line<'_>]) -> Result<
     Ok((sections, notes))
 }
 
-fn line<'a>(links: &Links, row: &'a ConnectionRow, n1: Option<(f64, Name)>, healths: &BTreeMap<String, Vec<Health>>) -> Line<'a> {
+fn line<'a>(links: &Links, row: &'a ConnectionRow, n1: Option<Fullest>, healths: &BTreeMap<String, Vec<Health>>) -> Line<'a> {
     let loads = Direction::ALL.map(|direction| links.loads.get(&row.connection, direction));
     let peaks = loads.iter().flatten().filter_map(|load| load.utilisation_peak());
     let capacity = loads.iter().flatten().find_map(|load| load.capacity_bps).or(row.capacity_bps);
-    let ratios = Direction::ALL.map(|direction| links.counters(&row.connection, direction).1);
+    let counters = Direction::ALL.map(|direction| (direction, links.counters(&row.connection, direction)));
+    let ratios = counters.map(|(_, (_, ratio))| ratio);
+    let is_silent = |direction: Direction| loads[direction as usize].and_then(Load::mean).is_none();
+    let silent = counters.into_iter().filter_map(|(direction, (counter_bps, ratio))| {
+        let counter_bps = counter_bps.filter(|bps| ratio.is_none() && *bps > SILENT_LEAST_BPS)?;
+        is_silent(direction).then_some((direction, counter_bps))
+    });
     // The direction that is further off is the one to be known.
     let off = |ratio: &f64| (ratio.ln()).abs();
     Line {
@@ -199,10 +208,14 @@ fn line<'a>(links: &Links, row: &'a ConnectionRow, n1: Option<(f64, Name)>, heal
         p95: loads.map(|load| load.and_then(Load::p95)),
         peak: peaks.max_by(|(a, _), (b, _)| a.total_cmp(b)),
         n1,
+        silent: silent.collect(),
         flows_to_counters: ratios.into_iter().flatten().max_by(|a, b| off(a).total_cmp(&off(b))),
         trust: trust(row, healths, loads),
     }
 }
+
+/// A port that carries less by its counters may carry no IP, bit/s.
+const SILENT_LEAST_BPS: f64 = 1e7;
 
 fn trust(row: &ConnectionRow, healths: &BTreeMap<String, Vec<Health>>, loads: [Option<&Load>; 2]) -> Trust {
     let mine: Vec<&Health> = row.exporters.iter().filter_map(|exporter| healths.get(&**exporter)).flatten().collect();
@@ -225,6 +238,10 @@ fn doubts(line: &Line<'_>, settings: &ReportSettings) -> Vec<String> {
     let mut doubts = Vec::new();
     if let Some(ratio) = line.flows_to_counters.filter(|ratio| (ratio - 1.0).abs() > tolerance) {
         doubts.push(format!("flows are {:.0} % of the counters", ratio * 100.0));
+    }
+    for (direction, counter_bps) in &line.silent {
+        let way = if *direction == Direction::ToMicrosoft { "to" } else { "from" };
+        doubts.push(format!("no flows {way} Microsoft, where the counters show {:.0} Mbit/s", counter_bps / 1e6));
     }
     if let Some(share) = line.trust.unknown_rate.filter(|share| *share > 0.01) {
         doubts.push(format!("sampling unknown for {:.1} % of the records", share * 100.0));
@@ -253,9 +270,9 @@ fn cells(line: &Line<'_>, data: &Data, settings: &ReportSettings) -> Vec<Cell> {
         line.peak.map(|(ratio, _)| ratio).into(),
         Cell::time(line.peak.map(|(_, step)| data.range().start_of(step))),
         line.peak.map(|(ratio, _)| ratio > 0.5).into(),
-        line.n1.as_ref().map(|(ratio, _)| *ratio).into(),
-        line.n1.as_ref().map(|(_, survivor)| survivor).into(),
-        line.n1.as_ref().map(|(ratio, _)| *ratio <= full).into(),
+        line.n1.as_ref().map(|n1| n1.ratio).into(),
+        line.n1.as_ref().map(|n1| &n1.name).into(),
+        line.n1.as_ref().and_then(|n1| n1.holds(full)).into(),
     ]
 }
 
@@ -297,7 +314,8 @@ fn verdict(lines: &[Line<'_>], links: &Links, settings: &ReportSettings) -> (Vec
     if !verdict.is_empty() {
         return (verdict, true);
     }
-    let unknown = peerings.iter().filter(|line| line.n1.is_none()).count();
+    let full = settings.full_percent as f64 / 100.0;
+    let unknown = peerings.iter().filter(|line| line.n1.as_ref().and_then(|n1| n1.holds(full)).is_none()).count();
     let all_well = match (peerings.len(), unknown) {
         (0, _) => "No peering connection is configured: links are shown as the telemetry names them.".to_owned(),
         (1, 0) => "The one connection is below 50 %, and its failure would be held.".to_owned(),
@@ -323,7 +341,7 @@ fn would_not_hold(peerings: &[&Line<'_>], settings: &ReportSettings) -> Vec<Stri
     let full = settings.full_percent as f64 / 100.0;
     let mut broken: Vec<(f64, String)> = Vec::new();
     for line in peerings {
-        if let Some((ratio, survivor)) = line.n1.as_ref().filter(|(ratio, _)| *ratio > full) {
+        if let Some(Fullest { ratio, name: survivor, .. }) = line.n1.as_ref().filter(|n1| n1.ratio > full) {
             let (name, percent) = (&line.row.connection, ratio * 100.0);
             broken.push((
                 *ratio,

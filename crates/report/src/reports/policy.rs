@@ -279,8 +279,11 @@ fn failover(links: &Links, networks: &Networks, options: &Options) -> Vec<Findin
             return Finding::of(rule, &row.connection, asked.clone(), Some(()), |()| (false, figure));
         }
         let worst = outcomes.and_then(|outcomes| networks.fullest(outcomes));
-        Finding::of(rule, &row.connection, asked.clone(), worst, |(ratio, survivor)| {
-            (ratio <= full, format!("{survivor} at {:.0} %", ratio * 100.0))
+        if worst.as_ref().is_some_and(|worst| worst.holds(full).is_none()) {
+            return Finding::cannot_know(rule, &row.connection, &asked, "one direction alone is known");
+        }
+        Finding::of(rule, &row.connection, asked.clone(), worst, |worst| {
+            (worst.ratio <= full, format!("{} at {:.0} %", worst.name, worst.ratio * 100.0))
         })
     };
     active.map(one).collect()

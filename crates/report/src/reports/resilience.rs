@@ -44,7 +44,7 @@ const COLUMNS: &[Column] = &[
     Column::detail("leaves_metro_p95", Unit::Mbps),
     Column::new("to_transit", Unit::Mbps),
     Column::detail("to_transit_p95", Unit::Mbps),
-    Column::detail("nowhere", Unit::Mbps),
+    Column::new("nowhere", Unit::Mbps),
     Column::detail("unaccounted", Unit::Mbps),
     Column::new("growth_left", Unit::Ratio),
     Column::new("breaks_at", Unit::Date),
@@ -215,6 +215,12 @@ fn verdict(judged: &[Judged], networks: &Networks, options: &Options) -> Vec<Str
     verdict.truncate(SENTENCES_MOST);
     if more > 0 {
         verdict.push(format!("{more} failures more do not hold; see the rows."));
+    }
+    // What was asked for is answered, also where it holds.
+    for judged in told().filter(|judged| judged.failure.kind == FailureKind::Set && judged.is_held(full)) {
+        let is_part = judged.holds(full).contains(&None);
+        let as_far = if is_part { ", as far as is known: of one direction" } else { "" };
+        verdict.push(format!("{} may fail: the others hold{as_far}.", thing(judged)));
     }
     let leaving = told().filter(|judged| {
         let leaves = judged.amount(|outcome| outcome.leaves_metro, |amount| amount.most_bps);

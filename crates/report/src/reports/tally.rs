@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::Direction;
+
 use super::Options;
 use super::selection::no_such;
 use crate::answer::{Cell, Column, Unit};
@@ -62,6 +64,40 @@ struct Asked {
     of_connections: Vec<(&'static Key, String)>,
 }
 
+/// What a tally comes to.
+pub(super) struct Tallied {
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<Cell>>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Links of traffic whose connection a router does not tell: where it leaves, it is counted, too, so it is left out of sums
+/// unless it is asked for.
+#[derive(Default)]
+struct Unresolved {
+    links: Vec<String>,
+}
+
+impl Unresolved {
+    fn of(edge: &Edge, asked: &Asked) -> Unresolved {
+        let is_asked_for = asked.keys.iter().any(|key| key.name == "connection")
+            || asked.of_table.iter().any(|filter| filter.column == "connection");
+        let links =
+            edge.iter().map(|row| row.connection.to_string()).filter(|name| !is_asked_for && name.ends_with("/unresolved"));
+        Unresolved { links: links.collect() }
+    }
+
+    /// A query over the rows of a table that are (`in`), or are not (`not in`), of these links.
+    fn within(&self, sql: &str, table: &str, is: &str) -> String {
+        if self.links.is_empty() {
+            return sql.to_owned();
+        }
+        let quoted: Vec<String> = self.links.iter().map(|link| format!("'{}'", link.replace('\'', "''"))).collect();
+        let rows = format!("from (select * from {table} where connection {is} ({})) as {table}", quoted.join(", "));
+        sql.replace(&format!("from {table}"), &rows)
+    }
+}
+
 /// Columns after those of the keys.
 const COLUMNS: [Column; 6] = [
     Column::new("mean", Unit::Mbps),
@@ -91,8 +127,8 @@ impl Tally {
         names.iter().map(one).collect()
     }
 
-    /// Columns and rows of the table's traffic, the largest first.
-    pub(super) fn rows(&self, data: &mut Data, options: &Options) -> Result<(Vec<Column>, Vec<Vec<Cell>>), ReportError> {
+    /// Columns and rows of the table's traffic, the largest first, and what is to be said of them.
+    pub(super) fn rows(&self, data: &mut Data, options: &Options) -> Result<Tallied, ReportError> {
         let asked = Asked { keys: self.chosen(&options.by)?, ..self.limits(&options.filters) };
         data.filter(self.table, &asked.of_table)?;
         data.register(&[self.table])?;
@@ -100,7 +136,13 @@ impl Tally {
             return Err(data.nothing(self.table));
         }
         let edge = Edge::read(data)?;
-        let sums = self.sums(data, &asked, &edge)?;
+        let unresolved = Unresolved::of(&edge, &asked);
+        let mut sums = self.sums(data, &asked, &edge, &unresolved)?;
+        let mut notes = self.notes(data, &unresolved)?;
+        if sums.is_empty() && !unresolved.links.is_empty() {
+            // There is nothing else that it could be part of.
+            (sums, notes) = (self.sums(data, &asked, &edge, &Unresolved::default())?, Vec::new());
+        }
         if sums.is_empty() && !options.filters.is_empty() {
             return Err(self.no_row(data, &asked, &edge, options));
         }
@@ -136,7 +178,29 @@ impl Tally {
             }
             cells
         };
-        Ok((columns, rows.into_iter().map(row).collect()))
+        Ok(Tallied { columns, rows: rows.into_iter().map(row).collect(), notes })
+    }
+
+    /// How much has no link, where it is left out.
+    fn notes(&self, data: &Data, unresolved: &Unresolved) -> Result<Vec<String>, ReportError> {
+        if unresolved.links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = unresolved.within(&self.sql.replace("{by}", "direction"), self.table, "in");
+        let seconds = data.known_seconds(self.table, STEP_US);
+        data.fold(&sql, Vec::new, |notes, batch| {
+            let (directions, bytes) = (batch.texts("direction")?, batch.floats("bytes_estimated")?);
+            for row in 0..batch.rows() {
+                let mbps = bytes.get(row).unwrap_or(0.0) * 8.0 / seconds / 1e6;
+                let which = if directions.known(row) == Direction::ToMicrosoft.name() { "to" } else { "from" };
+                notes.push(format!(
+                    "left out are {mbps:.0} Mbit/s {which} Microsoft whose connection a router does not tell ({}): where they cross a \
+                     connection that is metered they are counted there; --by connection shows them",
+                    unresolved.links.join(", ")
+                ));
+            }
+            Ok(())
+        })
     }
 
     /// Filters on the table's own columns, and on what connections lend to it.
@@ -180,16 +244,18 @@ impl Tally {
         let mut data = Data::open(data.tables(), data.range().previous(), &asked.of_table, &options.settings)?;
         data.register(&[self.table])?;
         let seconds = data.known_seconds(self.table, STEP_US);
-        if data.has_rows(self.table) { Ok(Some((self.sums(&data, asked, edge)?, seconds))) } else { Ok(None) }
+        let unresolved = Unresolved::of(edge, asked);
+        if data.has_rows(self.table) { Ok(Some((self.sums(&data, asked, edge, &unresolved)?, seconds))) } else { Ok(None) }
     }
 
-    fn sums(&self, data: &Data, asked: &Asked, edge: &Edge) -> Result<Sums, ReportError> {
+    fn sums(&self, data: &Data, asked: &Asked, edge: &Edge, unresolved: &Unresolved) -> Result<Sums, ReportError> {
         let keys = &asked.keys;
         let mut by: Vec<&str> = keys.iter().map(|key| key.of_connection.map_or(key.name, |_| "connection")).collect();
         by.extend(asked.of_connections.iter().map(|_| "connection"));
         by.sort_unstable();
         by.dedup();
-        data.fold(&self.sql.replace("{by}", &by.join(", ")), Sums::new, |sums, batch| {
+        let sql = unresolved.within(&self.sql.replace("{by}", &by.join(", ")), self.table, "not in");
+        data.fold(&sql, Sums::new, |sums, batch| {
             let texts = keys
                 .iter()
                 .map(|key| batch.texts(key.of_connection.map_or(key.name, |_| "connection")))
@@ -227,5 +293,25 @@ fn cell(text: &str, unit: Unit) -> Cell {
         (UNKNOWN, _) => Cell::Null,
         (text, Unit::Count) => text.parse::<i64>().ok().into(),
         (text, _) => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_connection_is_told_of_is_left_out_of_sums() {
+        let none = Unresolved::default();
+        assert_eq!(none.within("select 1 from traffic group by 1", "traffic", "not in"), "select 1 from traffic group by 1");
+        let some = Unresolved { links: vec!["192.0.2.1/unresolved".to_owned(), "it's".to_owned()] };
+        assert_eq!(
+            some.within("select 1 from traffic group by 1", "traffic", "not in"),
+            "select 1 from (select * from traffic where connection not in ('192.0.2.1/unresolved', 'it''s')) as traffic group by 1"
+        );
+        // The texts of both reports are such that it can be.
+        for (sql, table) in [(include_str!("../sql/traffic.sql"), "traffic"), (include_str!("../sql/prefixes.sql"), "prefixes")] {
+            assert!(some.within(sql, table, "in").contains("connection in ("), "{table}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `traffic`: what Microsoft's traffic is, by service, region, AS, IP version, connection, location.
 
-use super::tally::{Key, LOCATION, PEERING, ROLE, Tally};
+use super::tally::{Key, LOCATION, PEERING, ROLE, Tallied, Tally};
 use super::{Compares, Options, Report};
 use crate::answer::{Answer, Cell, Column, Section};
 use crate::{Data, ReportError};
@@ -35,8 +35,9 @@ const TALLY: Tally = Tally {
 
 /// Answers `traffic`.
 pub(super) fn answer(data: &mut Data, options: &Options) -> Result<Answer, ReportError> {
-    let (columns, rows) = TALLY.rows(data, options)?;
+    let Tallied { columns, rows, notes } = TALLY.rows(data, options)?;
     let mut answer = Answer::new("traffic", data.range());
+    answer.notes.extend(notes);
     answer.notes.extend(unnamed(&columns, &rows));
     answer.sections.push(Section { title: "Microsoft's traffic, IP bytes".to_owned(), columns, rows });
     answer.notes.push(OTHER.to_owned());

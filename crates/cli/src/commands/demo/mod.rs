@@ -63,7 +63,7 @@ impl Demo {
             Some(path) => read_scenario(path)?,
             None => Scenario::parse(SCENARIO).map_err(Failure::failed)?,
         };
-        self.check()?;
+        self.check(&scenario)?;
         // Yesterday, at the scenario's own time of day: nothing of it lies in the future.
         let midnight_us = (Clock::wall().now_us() - DAY_US).div_euclid(DAY_US) * DAY_US;
         let start_us = midnight_us + scenario.start_us().rem_euclid(DAY_US);
@@ -89,7 +89,16 @@ impl Demo {
     }
 
     /// Refuses before the run what would be lost after it.
-    fn check(&self) -> Result<(), Failure> {
+    fn check(&self, scenario: &Scenario) -> Result<(), Failure> {
+        for router in &scenario.routers {
+            if let Err(error) = std::net::UdpSocket::bind((router.address, 0)) {
+                return Err(Failure::usage(format!(
+                    "router {} of the scenario: cannot send from {}: {error}; give routers addresses of this machine, such as \
+                     127.0.0.2, or write a capture of it (peerscope simulate capture) and replay that",
+                    router.name, router.address
+                )));
+            }
+        }
         if let Some(data) = self.data.as_deref().filter(|data| store::has_tables(data)) {
             let folder = data.display();
             return Err(Failure::usage(format!("{folder} holds rows already; give a --data that is empty, or not there yet")));
