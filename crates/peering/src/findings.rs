@@ -261,7 +261,9 @@ impl Inventory {
         }
         if exporter.ambiguous_records > 0 {
             let text = format!(
-                "{} records have a next hop that several connections share and are in \"{address}/unresolved\"; meter at the connections' own ports",
+                "{} records have a next hop that several connections share and are in \"{address}/unresolved\"; where these are \
+                 metered at their own ports they are counted there, and reports leave \"{address}/unresolved\" out of sums; else \
+                 meter there",
                 exporter.ambiguous_records
             );
             findings.add(FindingKind::NextHopAmbiguous, &address, text);
