@@ -1,11 +1,13 @@
 //! Columns of a query's result, by name.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, TimeUnit};
+use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Value, json};
@@ -87,31 +89,55 @@ pub(crate) struct Integers(Int64Array);
 pub(crate) struct Times(TimestampMicrosecondArray);
 
 impl Texts {
+    #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<&str> {
-        self.0.is_valid(row).then(|| self.0.value(row))
+        is_known(self.0.nulls(), row).then(|| self.0.value(row))
     }
 
     /// The text; empty where it is unknown.
+    #[inline]
     pub(crate) fn known(&self, row: usize) -> &str {
         self.get(row).unwrap_or_default()
+    }
+
+    /// What stands for the text among the rows of this batch: the same of two rows only if their texts are; `None` where it is
+    /// unknown.
+    #[inline]
+    pub(crate) fn sign(&self, row: usize) -> Option<u128> {
+        is_known(self.0.nulls(), row).then(|| self.0.views()[row])
     }
 }
 
 impl Floats {
+    #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<f64> {
-        self.0.is_valid(row).then(|| self.0.value(row))
+        is_known(self.0.nulls(), row).then(|| self.0.values()[row])
+    }
+
+    /// All of them; not a number where it is unknown.
+    pub(crate) fn numbers(&self) -> Cow<'_, [f64]> {
+        let values = self.0.values();
+        let Some(nulls) = self.0.nulls() else { return Cow::Borrowed(values) };
+        values.iter().zip(nulls).map(|(value, is_known)| if is_known { *value } else { f64::NAN }).collect()
     }
 }
 
 impl Integers {
+    #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<i64> {
-        self.0.is_valid(row).then(|| self.0.value(row))
+        is_known(self.0.nulls(), row).then(|| self.0.values()[row])
     }
 }
 
 impl Times {
     /// µs since 1970.
+    #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<i64> {
-        self.0.is_valid(row).then(|| self.0.value(row))
+        is_known(self.0.nulls(), row).then(|| self.0.values()[row])
     }
+}
+
+#[inline]
+fn is_known(nulls: Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_none_or(|nulls| nulls.is_valid(row))
 }

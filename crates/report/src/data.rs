@@ -14,7 +14,8 @@ use store::Listing;
 use tokio::runtime::Runtime;
 
 use crate::batch::Batch;
-use crate::frames::{as_viewed, files, fits, has_column, holes, instant, viewed};
+use crate::files::Files;
+use crate::frames::{as_viewed, fits, has_column, holes, instant, viewed};
 use crate::sharing::{SharedNames, stays};
 use crate::tables::{TABLES, Table, by_name};
 use crate::{Range, ReportError, ReportSettings, Tables};
@@ -207,25 +208,27 @@ impl Data {
     /// A collector's rows of the range.
     pub(crate) fn frame(&self, table: &Table, listing: &Listing) -> Result<DataFrame, ReportError> {
         let schema = viewed(&listing.schema);
-        let rows = listing.rows.as_ref().map(|rows| as_viewed(rows, &schema)).transpose()?;
-        let in_memory = MemTable::try_new(schema.clone(), vec![rows.into_iter().collect()])?;
-        let mut frame = self.context.read_table(Arc::new(in_memory))?;
+        let mut frames = Vec::new();
         // Only the files at the ends of the range have rows outside of it: the others need not be looked through.
         let is_inside = |span: &(i64, i64)| span.0 >= self.range.from_us && span.1 < self.range.to_us;
-        let (inside, at_the_ends): (Vec<_>, Vec<_>) = listing.files.iter().partition(|file| is_inside(&file.span_us));
+        let (inside, at_the_ends): (Vec<_>, Vec<_>) = listing.files.iter().cloned().partition(|file| is_inside(&file.span_us));
+        if !inside.is_empty() {
+            frames.push(self.context.read_table(Arc::new(Files::new(inside, schema.clone())))?);
+        }
         if !at_the_ends.is_empty() {
-            let mut ends = self.context.read_table(files(&at_the_ends, &schema)?)?;
+            let mut ends = self.context.read_table(Arc::new(Files::new(at_the_ends, schema.clone())))?;
             if !table.is_lasting {
                 ends = ends.filter(col(table.time).gt_eq(instant(self.range.from_us)))?;
             }
-            ends = ends.filter(col(table.time).lt(instant(self.range.to_us)))?;
-            frame = if listing.rows.is_some() { ends.union(frame)? } else { ends };
+            frames.push(ends.filter(col(table.time).lt(instant(self.range.to_us)))?);
         }
-        if !inside.is_empty() {
-            let inside = self.context.read_table(files(&inside, &schema)?)?;
-            frame = if listing.rows.is_some() || !at_the_ends.is_empty() { inside.union(frame)? } else { inside };
+        if listing.rows.is_some() || frames.is_empty() {
+            let rows = listing.rows.as_ref().map(|rows| as_viewed(rows, &schema)).transpose()?;
+            let in_memory = MemTable::try_new(schema, vec![rows.into_iter().collect()])?;
+            frames.push(self.context.read_table(Arc::new(in_memory))?);
         }
-        Ok(frame)
+        let all = frames.into_iter().map(Ok).reduce(|all, next| all?.union(next?));
+        Ok(all.unwrap_or_else(|| self.context.read_empty())?)
     }
 
     /// Runs a query over known tables and takes its rows in, batch by batch, into what `start` gives.

@@ -1,4 +1,4 @@
-//! Files and rows as queries see them, and what is to be said of a range.
+//! Rows as queries see them, and what is to be said of a range.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,14 +6,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::compute::cast;
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::logical_expr::{Expr, cast as cast_to};
 use datafusion::prelude::{ident, lit};
 use datafusion::scalar::ScalarValue;
 use model::time::HOUR_US;
-use store::ListedFile;
 
 use crate::data::Filter;
 use crate::tables::Table;
@@ -50,20 +46,6 @@ pub(crate) fn as_viewed(rows: &RecordBatch, schema: &SchemaRef) -> Result<Record
     let columns = rows.columns().iter().zip(schema.fields());
     let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>().map_err(refused)?;
     RecordBatch::try_new(schema.clone(), columns).map_err(refused)
-}
-
-/// Files as one table.
-pub(crate) fn files(files: &[&ListedFile], schema: &SchemaRef) -> Result<Arc<dyn TableProvider>, ReportError> {
-    let url = |file: &&ListedFile| {
-        let absolute = file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
-        let url = url::Url::from_file_path(&absolute)
-            .map_err(|()| ReportError::Query(format!("{}: the path is not absolute", absolute.display())))?;
-        Ok::<_, ReportError>(ListingTableUrl::try_new(url, None)?)
-    };
-    let urls = files.iter().map(url).collect::<Result<Vec<_>, _>>()?;
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema.clone());
-    Ok(Arc::new(ListingTable::try_new(config)?))
 }
 
 /// Sentences about hours of the range, between the first and the last that there are, of which there is nothing.

@@ -15,6 +15,7 @@ mod connections;
 mod data;
 mod error;
 mod falls;
+mod files;
 mod frames;
 mod growth;
 mod html;

@@ -7,6 +7,7 @@ use measure::judge::percentile;
 use model::link::wire_bps;
 use model::{Direction, Name};
 
+use crate::batch::{Batch, Texts};
 use crate::{Data, Range, ReportError};
 
 /// What one thing carried in one direction. Steps without a row, or of unknown load, are not numbers.
@@ -102,56 +103,107 @@ impl Loads {
     }
 }
 
-/// The series of a load that rows fill.
-type Columns<const N: usize> = fn(&mut Load) -> [&mut Vec<f64>; N];
+/// Where a row belongs.
+struct Spot {
+    row: usize,
+    /// Place of its load.
+    place: usize,
+    step: usize,
+}
 
-/// Loads while rows come, millions of them. Each window has the same ones in the same order, mostly: what comes next is
-/// where it was expected, and else a row costs a look-up.
+/// Loads while rows come, millions of them, each with a number for each of the series. Each window has the same loads in the
+/// same order, mostly: what comes next is where it was expected, and else a row costs a look-up.
 struct Gathering<const N: usize> {
+    range: Range,
     places: HashMap<Name, [Option<usize>; 2]>,
-    loads: Vec<(Way, Load)>,
+    ways: Vec<Way>,
+    loads: Vec<Load>,
+    /// The series, each of all loads.
+    series: [Vec<Vec<f64>>; N],
+    /// By which the name and the direction of each load are known again in the batch under way.
+    signs: Vec<Option<(u128, u128)>>,
     /// Place of the load that is expected next.
     next: usize,
-    steps: usize,
-    columns: Columns<N>,
 }
 
 impl<const N: usize> Gathering<N> {
-    fn new(steps: usize, columns: Columns<N>) -> Gathering<N> {
-        Gathering { places: HashMap::new(), loads: Vec::new(), next: 0, steps, columns }
-    }
-
-    /// Keeps the values of a step, in the order of the columns, and gives the load for the rest.
-    fn of(&mut self, name: &str, direction: Option<&str>, step: usize, values: [f64; N]) -> Option<&mut Load> {
-        let place = self.place(name, direction?)?;
-        self.next = if place + 1 < self.loads.len() { place + 1 } else { 0 };
-        let (_, load) = self.loads.get_mut(place)?;
-        for (column, value) in (self.columns)(load).into_iter().zip(values) {
-            column[step] = value;
+    fn new(range: Range) -> Gathering<N> {
+        Gathering {
+            range,
+            places: HashMap::new(),
+            ways: Vec::new(),
+            loads: Vec::new(),
+            series: std::array::from_fn(|_| Vec::new()),
+            signs: Vec::new(),
+            next: 0,
         }
-        Some(load)
     }
 
-    fn place(&mut self, name: &str, direction: &str) -> Option<usize> {
-        let is_it = |(known, way): &Way| direction == way.name() && name == &**known;
-        if self.loads.get(self.next).is_some_and(|(way, _)| is_it(way)) {
+    /// Where the rows of a batch belong; those of no direction or step are not among them.
+    fn spots(&mut self, batch: &Batch<'_>, name: &str) -> Result<Vec<Spot>, ReportError> {
+        let (starts, names, directions) = (batch.times("window_start")?, batch.texts(name)?, batch.texts("direction")?);
+        self.signs.fill(None);
+        let (mut at_us, mut step) = (None, None);
+        let mut spots = Vec::with_capacity(batch.rows());
+        for row in 0..batch.rows() {
+            let start = starts.get(row);
+            if at_us != start {
+                (at_us, step) = (start, start.and_then(|at_us| self.range.step_of(at_us)));
+            }
+            let Some(step) = step else { continue };
+            let Some(place) = self.place(&names, &directions, row) else { continue };
+            self.next = if place + 1 < self.loads.len() { place + 1 } else { 0 };
+            spots.push(Spot { row, place, step });
+        }
+        Ok(spots)
+    }
+
+    fn place(&mut self, names: &Texts, directions: &Texts, row: usize) -> Option<usize> {
+        let sign = names.sign(row).zip(directions.sign(row));
+        if sign.is_some() && self.signs.get(self.next) == Some(&sign) {
             return Some(self.next);
         }
-        let direction = Direction::named(direction)?;
-        let known = self.places.get(name).and_then(|places| places[direction as usize]);
-        Some(known.unwrap_or_else(|| self.add(name, direction)))
+        let (name, direction) = (names.known(row), directions.get(row).and_then(Direction::named)?);
+        let is_next = |(known, way): &Way| direction == *way && name == &**known;
+        let place = match self.ways.get(self.next).is_some_and(is_next) {
+            true => self.next,
+            false => {
+                self.places.get(name).and_then(|places| places[direction as usize]).unwrap_or_else(|| self.add(name, direction))
+            }
+        };
+        self.signs[place] = sign;
+        Some(place)
     }
 
     fn add(&mut self, name: &str, direction: Direction) -> usize {
-        let (name, mut load) = (Name::from(name), Load::default());
-        (self.columns)(&mut load).into_iter().for_each(|column| *column = vec![f64::NAN; self.steps]);
-        self.loads.push(((name.clone(), direction), load));
-        self.places.entry(name).or_default()[direction as usize] = Some(self.loads.len() - 1);
-        self.loads.len() - 1
+        let (name, place) = (Name::from(name), self.loads.len());
+        self.ways.push((name.clone(), direction));
+        self.loads.push(Load::default());
+        self.series.iter_mut().for_each(|series| series.push(vec![f64::NAN; self.range.steps()]));
+        self.signs.push(None);
+        self.places.entry(name).or_default()[direction as usize] = Some(place);
+        place
     }
 
-    fn finish(self) -> Loads {
-        Loads { by_way: self.loads.into_iter().collect() }
+    /// Keeps a number a row in one of the series. One after the other: all together touch more memory than a processor
+    /// remembers the places of.
+    fn keep(&mut self, series: usize, spots: &[Spot], value: impl Fn(usize) -> f64) {
+        let series = &mut self.series[series];
+        for spot in spots {
+            series[spot.place][spot.step] = value(spot.row);
+        }
+    }
+
+    /// The loads, with their series where they belong.
+    fn finish(self, series: fn(&mut Load) -> [&mut Vec<f64>; N]) -> Loads {
+        let mut values = self.series.map(Vec::into_iter);
+        let with_series = |mut load: Load| {
+            for (of, values) in series(&mut load).into_iter().zip(&mut values) {
+                *of = values.next().unwrap_or_default();
+            }
+            load
+        };
+        Loads { by_way: self.ways.into_iter().zip(self.loads.into_iter().map(with_series)).collect() }
     }
 }
 
@@ -170,62 +222,51 @@ pub(crate) fn of_links_and_ports(data: &mut Data) -> Result<(Loads, Loads), Repo
     })
 }
 
-const LINK_COLUMNS: Columns<5> =
-    |load| [&mut load.mean_bps, &mut load.wire_bps, &mut load.port_wire_bps, &mut load.utilisation, &mut load.coverage];
-const PORT_COLUMNS: Columns<2> = |load| [&mut load.mean_bps, &mut load.counter_bps];
-
 /// Loads of connections and other links.
 fn of_links(data: &Data) -> Result<Loads, ReportError> {
-    let range = data.range();
-    let gathered = data.fold(
-        include_str!("sql/links.sql"),
-        || Gathering::new(range.steps(), LINK_COLUMNS),
-        |loads, batch| {
-            let (starts, names, directions) =
-                (batch.times("window_start")?, batch.texts("connection")?, batch.texts("direction")?);
-            let (means, peaks, packets) =
-                (batch.floats("mean_bps")?, batch.floats("peak_bps")?, batch.floats("packets_per_second")?);
-            let (errors, samples) = (batch.floats("standard_error_bps")?, batch.integers("samples")?);
-            let (unknown, capacities) = (batch.integers("bytes_unknown_rate")?, batch.integers("capacity_bps")?);
-            let (utilisations, coverages) = (batch.floats("utilisation_ratio")?, batch.floats("coverage_ratio")?);
-            for row in 0..batch.rows() {
-                let Some(step) = starts.get(row).and_then(|at| range.step_of(at)) else { continue };
-                let mean = means.get(row);
-                let wire = mean.zip(packets.get(row)).map(|(bps, packets)| wire_bps(bps, packets));
-                let utilisation = utilisations.get(row);
-                let port_wire = utilisation.zip(capacities.get(row)).map(|(ratio, bps)| ratio * bps as f64);
-                let values = [mean, wire, port_wire, utilisation, coverages.get(row)].map(|value| value.unwrap_or(f64::NAN));
-                let Some(load) = loads.of(names.known(row), directions.get(row), step, values) else { continue };
-                load.variance += mean.and(errors.get(row)).map_or(0.0, |error| error * error);
-                load.samples += samples.get(row).unwrap_or(0);
-                load.bytes_unknown_rate += unknown.get(row).unwrap_or(0);
-                take_capacity(load, capacities.get(row), step);
-                take_peak(load, peaks.get(row), step);
-            }
-            Ok(())
-        },
-    )?;
-    Ok(gathered.finish())
+    let start = || Gathering::<5>::new(data.range());
+    let gathered = data.fold(include_str!("sql/links.sql"), start, |links, batch| {
+        let spots = links.spots(batch, "connection")?;
+        let (means, packets) = (batch.floats("mean_bps")?, batch.floats("packets_per_second")?);
+        let (utilisations, coverages) = (batch.floats("utilisation_ratio")?, batch.floats("coverage_ratio")?);
+        let (samples, unknown) = (batch.integers("samples")?, batch.integers("bytes_unknown_rate")?);
+        let (peaks, errors) = (batch.floats("peak_bps")?, batch.floats("standard_error_bps")?);
+        let capacities = batch.integers("capacity_bps")?;
+        let (mean, packets, utilisation) = (means.numbers(), packets.numbers(), utilisations.numbers());
+        let capacity = |row: usize| capacities.get(row).map_or(f64::NAN, |bps| bps as f64);
+        links.keep(0, &spots, |row| mean[row]);
+        links.keep(1, &spots, |row| wire_bps(mean[row], packets[row]));
+        links.keep(2, &spots, |row| utilisation[row] * capacity(row));
+        links.keep(3, &spots, |row| utilisation[row]);
+        let coverage = coverages.numbers();
+        links.keep(4, &spots, |row| coverage[row]);
+        for &Spot { row, place, step } in &spots {
+            let load = &mut links.loads[place];
+            load.variance += means.get(row).and(errors.get(row)).map_or(0.0, |error| error * error);
+            load.samples += samples.get(row).unwrap_or(0);
+            load.bytes_unknown_rate += unknown.get(row).unwrap_or(0);
+            take_capacity(load, capacities.get(row), step);
+            take_peak(load, peaks.get(row), step);
+        }
+        Ok(())
+    })?;
+    Ok(gathered.finish(|load| {
+        [&mut load.mean_bps, &mut load.wire_bps, &mut load.port_wire_bps, &mut load.utilisation, &mut load.coverage]
+    }))
 }
 
 /// Loads of ports: Microsoft's traffic and all other.
 fn of_ports(data: &Data) -> Result<Loads, ReportError> {
-    let range = data.range();
-    let gathered = data.fold(
-        include_str!("sql/ports.sql"),
-        || Gathering::new(range.steps(), PORT_COLUMNS),
-        |loads, batch| {
-            let (starts, names, directions) = (batch.times("window_start")?, batch.texts("port")?, batch.texts("direction")?);
-            let (means, counters) = (batch.floats("mean_bps")?, batch.floats("counter_bps")?);
-            for row in 0..batch.rows() {
-                let Some(step) = starts.get(row).and_then(|at| range.step_of(at)) else { continue };
-                let values = [means.get(row), counters.get(row)].map(|value| value.unwrap_or(f64::NAN));
-                _ = loads.of(names.known(row), directions.get(row), step, values);
-            }
-            Ok(())
-        },
-    )?;
-    Ok(gathered.finish())
+    let start = || Gathering::<2>::new(data.range());
+    let gathered = data.fold(include_str!("sql/ports.sql"), start, |ports, batch| {
+        let spots = ports.spots(batch, "port")?;
+        let (means, counters) = (batch.floats("mean_bps")?, batch.floats("counter_bps")?);
+        let (mean, counter) = (means.numbers(), counters.numbers());
+        ports.keep(0, &spots, |row| mean[row]);
+        ports.keep(1, &spots, |row| counter[row]);
+        Ok(())
+    })?;
+    Ok(gathered.finish(|load| [&mut load.mean_bps, &mut load.counter_bps]))
 }
 
 /// Rows come in any order of time.
@@ -244,21 +285,18 @@ fn take_peak(load: &mut Load, peak: Option<f64>, step: usize) {
 /// Starts of the days of a range in a zone, as steps, and their 95th percentiles; days of which under half is known are left out.
 pub(crate) fn daily_p95(values: &[f64], range: Range, zone: &jiff::tz::TimeZone) -> Vec<measure::judge::Day> {
     const STEPS_LEAST: usize = 144;
-    let mut days: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-    let mut until_us = i64::MIN;
-    let mut day = 0;
-    for (step, value) in values.iter().enumerate() {
-        let at_us = range.start_of(step);
-        if at_us >= until_us {
-            (day, until_us) = day_of(at_us, zone);
-        }
-        if !value.is_nan() {
-            days.entry(day).or_default().push(*value);
+    let mut days = Vec::new();
+    let mut start = 0;
+    while start < values.len() {
+        let (day, until_us) = day_of(range.start_of(start), zone);
+        let length = (start..values.len()).take_while(|step| range.start_of(*step) < until_us).count().max(1);
+        let mut known: Vec<f64> = values[start..start + length].iter().copied().filter(|value| !value.is_nan()).collect();
+        start += length;
+        if known.len() >= STEPS_LEAST {
+            days.extend(percentile(&mut known, 0.95).map(|value| measure::judge::Day { day, value }));
         }
     }
-    days.retain(|_, values| values.len() >= STEPS_LEAST);
-    let p95 = |(day, mut values): (i64, Vec<f64>)| Some(measure::judge::Day { day, value: percentile(&mut values, 0.95)? });
-    days.into_iter().filter_map(p95).collect()
+    days
 }
 
 /// Days since Monday, 5 January 1970, of an instant in a zone, and the instant at which its day ends.

@@ -36,6 +36,8 @@ pub struct Listing {
 pub struct ListedFile {
     /// Where it is.
     pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
     /// Starts of its first and of its last window, µs.
     pub span_us: (i64, i64),
 }
@@ -114,7 +116,11 @@ impl Listing {
                 checked = Manifest::check(&folder)?;
             }
             for entry in checked.manifest.files.iter().filter(|entry| entry.first_us < to_us && from_us <= entry.last_us) {
-                self.files.push(ListedFile { path: folder.join(&entry.name), span_us: (entry.first_us, entry.last_us) });
+                self.files.push(ListedFile {
+                    path: folder.join(&entry.name),
+                    bytes: entry.bytes,
+                    span_us: (entry.first_us, entry.last_us),
+                });
             }
             self.damaged.extend(checked.damaged.into_iter().map(|(path, reason)| Damaged { path, reason }));
             self.hours_us.insert(hour_us);

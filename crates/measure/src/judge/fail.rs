@@ -40,7 +40,15 @@ impl Network {
             let ratio = |survivor: &Survivor| survivor.utilisation.unwrap_or(f64::NEG_INFINITY);
             ratio(b).total_cmp(&ratio(a)).then(a.connection.cmp(&b.connection))
         });
-        let part = |of: &dyn Fn(&Move) -> f64| Amount::of(&self.sum(moves.iter().map(|moves| (moves.lost, of(moves)))));
+        let part = |of: &dyn Fn(&Move) -> f64| {
+            let parts: Vec<(usize, f64)> = moves.iter().map(|moves| (moves.lost, of(moves))).collect();
+            // Most failures move nothing there, which need not be added up moment by moment.
+            if parts.iter().all(|(_, part)| *part == 0.0) {
+                Amount::none_of(&lost)
+            } else {
+                Amount::of(&self.sum(parts.into_iter()))
+            }
+        };
         let taken = |moves: &Move, fits: &dyn Fn(usize) -> bool| -> f64 {
             let shares = moves.shares.iter().flat_map(|shares| &shares.shares);
             shares.filter(|share| fits(share.to)).map(|share| share.share).sum()

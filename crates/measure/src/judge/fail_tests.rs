@@ -168,6 +168,7 @@ fn what_is_unknown_is_not_judged() {
     assert_eq!(network.without(&[2]), None, "its load is never known");
     let never = network.without(&[0]).unwrap();
     assert_eq!((never.steps_known, never.holds(1.0), never.worst()), (1, None, None), "never known together");
+    assert_eq!(never.to_transit, Amount { step: 1, ..Amount::default() }, "nothing, where it is known that it is nothing");
     assert_eq!(network.without(&[0, 2]).unwrap().unknown, [2]);
     let mut network = from_microsoft(&[("a", &[8.0]), ("a", &[1.0])]);
     network.ports[1].capacity_bps = None;

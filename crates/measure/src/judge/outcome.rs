@@ -19,6 +19,11 @@ impl Amount {
         let found = most(values).zip(p95(values));
         found.map_or_else(Amount::default, |((most_bps, step), p95_bps)| Amount { most_bps, step, p95_bps })
     }
+
+    /// Nothing, whenever a series is known.
+    pub(super) fn none_of(values: &[f64]) -> Amount {
+        Amount { step: values.iter().position(|value| !value.is_nan()).unwrap_or(0), ..Amount::default() }
+    }
 }
 
 /// A survivor that takes something, and what its whole port comes to carry on the wire.
