@@ -1,10 +1,9 @@
 //! Files of the store as a table of the query engine: listed already, and read by the thread that decodes them.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -105,32 +104,36 @@ struct Opened {
     length: u64,
 }
 
-impl Reader {
-    fn open(&mut self) -> Parquet<&Opened> {
-        let opened = match self.opened.take() {
-            Some(opened) => opened,
-            None => self.opened().map_err(|error| self.unreadable(&error))?,
-        };
-        Ok(self.opened.insert(opened))
-    }
-
-    fn opened(&self) -> io::Result<Opened> {
-        let file = File::open(&self.path)?;
+impl Opened {
+    fn open(path: &Path) -> io::Result<Opened> {
+        let file = File::open(path)?;
         let length = file.metadata()?.len();
         Ok(Opened { file, length })
     }
 
-    fn bytes(&mut self, range: Range<u64>) -> Parquet<Bytes> {
-        let read = |opened: &Opened| {
-            // A damaged footer may claim more than any memory holds.
-            let is_there = range.start <= range.end && range.end <= opened.length;
-            let length = usize::try_from(range.end.wrapping_sub(range.start)).ok().filter(|_| is_there);
-            let mut bytes = vec![0; length.ok_or(io::ErrorKind::UnexpectedEof)?];
-            opened.file.read_exact_at(&mut bytes, range.start)?;
-            Ok(bytes.into())
+    fn bytes(&self, range: Range<u64>) -> io::Result<Bytes> {
+        // A damaged footer may claim more than any memory holds.
+        let length = range.end.checked_sub(range.start).filter(|_| range.end <= self.length);
+        let length = length.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(range.start))?;
+        file.take(length).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == length { Ok(bytes.into()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+impl Reader {
+    fn open(&mut self) -> Parquet<&Opened> {
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => Opened::open(&self.path).map_err(|error| self.unreadable(&error))?,
         };
-        let read: io::Result<Bytes> = read(self.open()?);
-        read.map_err(|error| self.unreadable(&error))
+        Ok(self.opened.insert(opened))
+    }
+
+    fn bytes(&mut self, range: Range<u64>) -> Parquet<Bytes> {
+        self.open()?.bytes(range).map_err(|error| self.unreadable(&error))
     }
 
     fn unreadable(&self, error: &io::Error) -> ParquetError {
@@ -160,5 +163,30 @@ impl AsyncFileReader for Reader {
 
     fn get_metadata<'a>(&'a mut self, options: Option<&'a ArrowReaderOptions>) -> BoxFuture<'a, Parquet<Arc<ParquetMetaData>>> {
         ready(self.metadata(options)).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_read_than_a_file_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let opened = Opened::open(&path).unwrap();
+        let from = |start: u64, end: u64| opened.bytes(Range { start, end }).ok();
+        for (start, end, expected) in [
+            (0, 10, Some(&b"0123456789"[..])),
+            (8, 10, Some(b"89")),
+            (3, 3, Some(b"")),
+            (8, 11, None),
+            (5, 4, None),
+            (9, u64::MAX, None),
+        ] {
+            assert_eq!(from(start, end).as_deref(), expected, "{start} to {end}");
+        }
+        assert!(Opened::open(&folder.path().join("gone")).is_err());
     }
 }
