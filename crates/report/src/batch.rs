@@ -1,6 +1,7 @@
 //! Columns of a query's result, by name.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -100,11 +101,10 @@ impl Texts {
         self.get(row).unwrap_or_default()
     }
 
-    /// What stands for the text among the rows of this batch: the same of two rows only if their texts are; `None` where it is
-    /// unknown.
-    #[inline]
-    pub(crate) fn sign(&self, row: usize) -> Option<u128> {
-        is_known(self.0.nulls(), row).then(|| self.0.views()[row])
+    /// Whether the texts of two runs of rows are known to be the same; those that are stored twice in a batch may be so and not
+    /// be known to be.
+    pub(crate) fn are_same(&self, one: Range<usize>, other: Range<usize>) -> bool {
+        self.0.nulls().is_none() && self.0.views()[one] == self.0.views()[other]
     }
 }
 

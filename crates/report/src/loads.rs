@@ -7,7 +7,7 @@ use measure::judge::percentile;
 use model::link::wire_bps;
 use model::{Direction, Name};
 
-use crate::batch::{Batch, Texts};
+use crate::batch::Batch;
 use crate::{Data, Range, ReportError};
 
 /// What one thing carried in one direction. Steps without a row, or of unknown load, are not numbers.
@@ -78,8 +78,9 @@ impl Load {
 
 /// Mean of the values that are numbers.
 pub(crate) fn mean(values: &[f64]) -> Option<f64> {
-    let known: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
-    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    let known = values.iter().filter(|value| !value.is_nan());
+    let (sum, count) = known.fold((0.0, 0_usize), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / count as f64)
 }
 
 /// The largest value that is a number, and its place.
@@ -112,7 +113,8 @@ struct Spot {
 }
 
 /// Loads while rows come, millions of them, each with a number for each of the series. Each window has the same loads in the
-/// same order, mostly: what comes next is where it was expected, and else a row costs a look-up.
+/// same order, mostly: they are where those of the window before are. In the first of a batch what comes next is where it was
+/// expected, and else a row costs a look-up.
 struct Gathering<const N: usize> {
     range: Range,
     places: HashMap<Name, [Option<usize>; 2]>,
@@ -120,8 +122,6 @@ struct Gathering<const N: usize> {
     loads: Vec<Load>,
     /// The series, each of all loads.
     series: [Vec<Vec<f64>>; N],
-    /// By which the name and the direction of each load are known again in the batch under way.
-    signs: Vec<Option<(u128, u128)>>,
     /// Place of the load that is expected next.
     next: usize,
 }
@@ -134,7 +134,6 @@ impl<const N: usize> Gathering<N> {
             ways: Vec::new(),
             loads: Vec::new(),
             series: std::array::from_fn(|_| Vec::new()),
-            signs: Vec::new(),
             next: 0,
         }
     }
@@ -142,36 +141,38 @@ impl<const N: usize> Gathering<N> {
     /// Where the rows of a batch belong; those of no direction or step are not among them.
     fn spots(&mut self, batch: &Batch<'_>, name: &str) -> Result<Vec<Spot>, ReportError> {
         let (starts, names, directions) = (batch.times("window_start")?, batch.texts(name)?, batch.texts("direction")?);
-        self.signs.fill(None);
-        let (mut at_us, mut step) = (None, None);
         let mut spots = Vec::with_capacity(batch.rows());
-        for row in 0..batch.rows() {
-            let start = starts.get(row);
-            if at_us != start {
-                (at_us, step) = (start, start.and_then(|at_us| self.range.step_of(at_us)));
+        let (mut places, mut before): (Vec<Option<usize>>, _) = (Vec::new(), 0..0);
+        while before.end < batch.rows() {
+            let (first, at_us) = (before.end, starts.get(before.end));
+            let last = (first..batch.rows()).find(|row| starts.get(*row) != at_us).unwrap_or(batch.rows());
+            let Some(step) = at_us.and_then(|at_us| self.range.step_of(at_us)) else {
+                before = last..last;
+                continue;
+            };
+            let window = first..last;
+            if !names.are_same(before.clone(), window.clone()) || !directions.are_same(before, window.clone()) {
+                places.clear();
+                places.extend(window.clone().map(|row| self.place(names.known(row), directions.get(row))));
             }
-            let Some(step) = step else { continue };
-            let Some(place) = self.place(&names, &directions, row) else { continue };
-            self.next = if place + 1 < self.loads.len() { place + 1 } else { 0 };
-            spots.push(Spot { row, place, step });
+            let known = window.clone().zip(&places).filter_map(|(row, place)| Some((row, (*place)?)));
+            spots.extend(known.map(|(row, place)| Spot { row, place, step }));
+            before = window;
         }
         Ok(spots)
     }
 
-    fn place(&mut self, names: &Texts, directions: &Texts, row: usize) -> Option<usize> {
-        let sign = names.sign(row).zip(directions.sign(row));
-        if sign.is_some() && self.signs.get(self.next) == Some(&sign) {
-            return Some(self.next);
-        }
-        let (name, direction) = (names.known(row), directions.get(row).and_then(Direction::named)?);
+    fn place(&mut self, name: &str, direction: Option<&str>) -> Option<usize> {
+        let direction = Direction::named(direction?)?;
         let is_next = |(known, way): &Way| direction == *way && name == &**known;
         let place = match self.ways.get(self.next).is_some_and(is_next) {
             true => self.next,
             false => {
-                self.places.get(name).and_then(|places| places[direction as usize]).unwrap_or_else(|| self.add(name, direction))
+                let known = self.places.get(name).and_then(|places| places[direction as usize]);
+                known.unwrap_or_else(|| self.add(name, direction))
             }
         };
-        self.signs[place] = sign;
+        self.next = if place + 1 < self.loads.len() { place + 1 } else { 0 };
         Some(place)
     }
 
@@ -180,7 +181,6 @@ impl<const N: usize> Gathering<N> {
         self.ways.push((name.clone(), direction));
         self.loads.push(Load::default());
         self.series.iter_mut().for_each(|series| series.push(vec![f64::NAN; self.range.steps()]));
-        self.signs.push(None);
         self.places.entry(name).or_default()[direction as usize] = Some(place);
         place
     }
@@ -306,4 +306,63 @@ fn day_of(at_us: i64, zone: &jiff::tz::TimeZone) -> (i64, i64) {
     let number = |date: jiff::civil::Date| i64::from(date.since(jiff::civil::date(1970, 1, 5)).map_or(0, |span| span.get_days()));
     let end = date.tomorrow().ok().and_then(|next| next.to_zoned(zone.clone()).ok());
     (number(date), end.map_or(i64::MAX, |end| end.timestamp().as_microsecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+
+    use super::*;
+    use crate::range::STEP_US;
+
+    const A: &str = "a-connection-of-a-long-name";
+    const B: &str = "b";
+
+    fn batch(rows: &[(i64, &str, &str, f64)]) -> RecordBatch {
+        let starts = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.0 * STEP_US)).with_timezone("UTC");
+        let names: ArrayRef = Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| row.1)));
+        let directions: ArrayRef = Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| row.2)));
+        let means: ArrayRef = Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.3)));
+        let starts: ArrayRef = Arc::new(starts);
+        let columns = [("window_start", starts), ("connection", names), ("direction", directions), ("mean_bps", means)];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    #[test]
+    fn rows_find_their_load_in_whatever_order_they_come() {
+        let (to, from) = ("to_microsoft", "from_microsoft");
+        let mut gathering = Gathering::<1>::new(Range::new(0, 6 * STEP_US).unwrap());
+        for rows in [
+            // The same twice, the other way round, one alone.
+            &[
+                (0, A, to, 1.0),
+                (0, B, to, 2.0),
+                (1, A, to, 3.0),
+                (1, B, to, 4.0),
+                (2, B, to, 5.0),
+                (2, A, to, 6.0),
+                (3, B, to, 7.0),
+            ][..],
+            // After a window of another range, and one of no direction; another direction is another load.
+            &[(9, A, to, 8.0), (4, A, to, 9.0), (5, B, "sideways", 10.0), (5, B, from, 11.0), (5, B, to, 12.0)],
+        ] {
+            let batch = batch(rows);
+            let batch = Batch::new(&batch);
+            let spots = gathering.spots(&batch, "connection").unwrap();
+            let means = batch.floats("mean_bps").unwrap();
+            let means = means.numbers();
+            gathering.keep(0, &spots, |row| means[row]);
+        }
+        let loads = gathering.finish(|load| [&mut load.mean_bps]);
+        let of = |name: &str, direction: Direction| {
+            let known = |bps: &f64| if bps.is_nan() { 0.0 } else { *bps };
+            loads.get(name, direction).map(|load| load.mean_bps.iter().map(known).collect::<Vec<_>>())
+        };
+        assert_eq!(of(A, Direction::ToMicrosoft), Some(vec![1.0, 3.0, 6.0, 0.0, 9.0, 0.0]));
+        assert_eq!(of(B, Direction::ToMicrosoft), Some(vec![2.0, 4.0, 5.0, 7.0, 0.0, 12.0]));
+        assert_eq!(of(B, Direction::FromMicrosoft), Some(vec![0.0, 0.0, 0.0, 0.0, 0.0, 11.0]));
+        assert_eq!(of(A, Direction::FromMicrosoft), None);
+    }
 }

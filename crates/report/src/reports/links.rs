@@ -114,8 +114,13 @@ impl Links {
         let Some(row) = self.edge.get(link) else { return (None, None) };
         let ports: Vec<&Load> = row.ports.iter().filter_map(|port| self.ports.get(port, direction)).collect();
         let sum = |of: fn(&Load) -> &Vec<f64>| -> Vec<f64> {
-            let steps = ports.first().map_or(0, |port| of(port).len());
-            (0..steps).map(|step| ports.iter().map(|port| of(port).get(step).copied().unwrap_or(f64::NAN)).sum()).collect()
+            let mut series = ports.iter().map(|port| of(port));
+            let mut sum = series.next().cloned().unwrap_or_default();
+            for other in series {
+                let values = other.iter().copied().chain(std::iter::repeat(f64::NAN));
+                sum.iter_mut().zip(values).for_each(|(sum, bps)| *sum += bps);
+            }
+            sum
         };
         let counters = sum(|port| &port.counter_bps);
         let ratio = agreement(&sum(|port| &port.mean_bps), &counters, 0.1).map(|agreement| agreement.ratio);
