@@ -73,9 +73,12 @@ impl WebPlace {
 impl Collect {
     /// Collects until it is told to stop.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        receive::keep_less_memory();
         #[cfg_attr(not(feature = "web"), expect(unused_mut))]
         let mut configured = Configured::load(&self.configuration)?;
+        // Where records are kept, large blocks come and go all the time.
+        if !configured.shared.keeps_flows {
+            receive::keep_less_memory();
+        }
         #[cfg(feature = "web")]
         let page = self.page(&mut configured)?;
         super::replay::refuse_replayed(&self.data)?;
