@@ -134,6 +134,7 @@ impl Hook {
 /// A load far above the port's capacity, to whichever collector runs.
 struct Load {
     address: Arc<Mutex<String>>,
+    record_bytes: Arc<AtomicU32>,
     is_stopped: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -141,17 +142,23 @@ struct Load {
 impl Load {
     fn start(address: &str) -> Load {
         let (address, is_stopped) = (Arc::new(Mutex::new(address.to_owned())), Arc::new(AtomicBool::new(false)));
-        let (to, stop) = (address.clone(), is_stopped.clone());
+        let record_bytes = Arc::new(AtomicU32::new(10_000));
+        let (to, stop, bytes) = (address.clone(), is_stopped.clone(), record_bytes.clone());
         let thread = thread::spawn(move || {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let mut sequence = 0;
             while !stop.load(Ordering::Relaxed) {
-                let _ = socket.send_to(&datagram(sequence, 30, 10_000), &*to.lock().unwrap());
+                let _ = socket.send_to(&datagram(sequence, 30, bytes.load(Ordering::Relaxed)), &*to.lock().unwrap());
                 sequence += 30;
                 thread::sleep(Duration::from_millis(100));
             }
         });
-        Load { address, is_stopped, thread: Some(thread) }
+        Load { address, record_bytes, is_stopped, thread: Some(thread) }
+    }
+
+    /// From now on next to nothing: of an exporter that is silent nobody knows that its load is over.
+    fn ease(&self) {
+        self.record_bytes.store(100, Ordering::Relaxed);
     }
 }
 
@@ -234,13 +241,14 @@ fn a_saturation_is_told_whatever_targets_do_and_though_the_collector_is_killed()
     let taken = refusing.notices("firing");
     let times = taken.iter().filter(|id| **id == waiting).count();
     assert!((1..=2).contains(&times), "one duplicate at most of {waiting}: {taken:?}");
-    drop(load);
+    load.ease();
     wait_for("both hear that it ended", || {
         (!refusing.notices("resolved").is_empty() && !absent.notices("resolved").is_empty()).then_some(())
     });
     wait_for("Alertmanager has it as ended", || {
         (Alertmanager::alerts(alertmanager).is_some() && saturation(alertmanager).is_none()).then_some(())
     });
+    drop(load);
     stop(child);
     drop(server);
     check_rows(&data);
