@@ -56,7 +56,7 @@ pub use failover::{FailoverSettings, Failovers, Judging, Observed, Planned, Plan
 pub use flows::Flows;
 pub use latency::{Histogram, Imported, ImportedLatency, LatencyDelta, Mirrored, PacketCounts, PacketLatency, RecordLatency};
 pub use owner::{Owner, OwnerState};
-pub use reconcile::{Cause, Comparison, Hour, reconcile};
+pub use reconcile::{Cause, Comparison, Hour, MISSED_LEAST_BPS, reconcile};
 pub use series::{BinLoad, LinkSeries, PortSeries, Series};
 pub use settings::MeasureSettings;
 

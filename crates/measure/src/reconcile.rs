@@ -19,7 +19,7 @@ const TWICE: std::ops::Range<f64> = 1.8..2.2;
 /// Hours that tell steady from falling.
 const HOURS_LEAST: usize = 4;
 /// Below this load by counters nothing is missed where flows tell nothing, bit/s: it may be no IP.
-const MISSED_LEAST_BPS: f64 = 1e7;
+pub const MISSED_LEAST_BPS: f64 = 1e7;
 
 /// One hour of a port and direction by both.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Hour {
     /// Bits by the counters in these.
     pub silent_bits: f64,
     /// Seconds of the windows in which both are known.
-    seconds: f64,
+    pub seconds: f64,
     /// Variance of `flow_bits`.
     variance: f64,
 }
@@ -150,12 +150,15 @@ impl Comparison {
         if is_sum { silent } else { Vec::new() }
     }
 
-    fn judge(&self, other: Option<&Comparison>) -> Option<Cause> {
+    fn judge(&self, other: Option<&Comparison>, has_flows_of_others: bool) -> Option<Cause> {
         if self.is_silent() {
             return Some(Cause::NoFlows);
         }
         if self.fits() {
             return None;
+        }
+        if has_flows_of_others {
+            return Some(Cause::FirstPath);
         }
         let ratio = self.ratio()?;
         if ratio < 1.0 && other.is_some_and(Comparison::fits) {
@@ -209,10 +212,12 @@ pub fn reconcile<'a>(rows: impl IntoIterator<Item = &'a PortRow>) -> Vec<Compari
     let bare: Vec<Comparison> = ways.into_iter().map(bare).collect();
     let other = |one: &Comparison| bare.iter().find(|other| other.port == one.port && other.direction != one.direction);
     let judged = |one: &Comparison| {
-        let (cause, others) = (one.judge(other(one)), one.has_flows_of(&bare));
-        let is_first = cause.is_some_and(|cause| cause != Cause::NoFlows) && !others.is_empty();
-        let others = if is_first { others.into_iter().map(|other| other.port.clone()).collect() } else { Vec::new() };
-        Comparison { cause: if is_first { Some(Cause::FirstPath) } else { cause }, others, ..one.clone() }
+        let mut others: Vec<Name> = one.has_flows_of(&bare).into_iter().map(|other| other.port.clone()).collect();
+        let cause = one.judge(other(one), !others.is_empty());
+        if cause != Some(Cause::FirstPath) {
+            others.clear();
+        }
+        Comparison { cause, others, ..one.clone() }
     };
     bare.iter().map(judged).collect()
 }

@@ -67,7 +67,12 @@ pub(crate) fn is_peering(row: &ConnectionRow) -> bool {
 
 /// Whether a link is what the connections of its port cannot be told apart by.
 pub(crate) fn is_rest(row: &ConnectionRow) -> bool {
-    row.connection.ends_with("/unidentified") || row.connection.ends_with("/unresolved")
+    row.connection.ends_with("/unidentified") || is_unresolved(&row.connection)
+}
+
+/// Whether a link has what a router does not tell the connection of.
+pub(crate) fn is_unresolved(link: &str) -> bool {
+    link.ends_with("/unresolved")
 }
 
 /// Whether a connection takes part in capacity: one that Azure does not call active does not.

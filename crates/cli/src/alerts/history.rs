@@ -51,9 +51,9 @@ impl History {
         held
     }
 
-    /// Forgets what was not asked for this time.
+    /// Forgets what is neither lent nor was asked for of late.
     pub(super) fn forget(&mut self) {
-        self.held.clear();
+        self.held.retain(|_, bins| bins.last().is_some_and(|bin| bin.start_us >= self.from_us));
     }
 
     /// Takes back what was lent.

@@ -132,8 +132,8 @@ impl Alerts {
         publications.iter().for_each(|publication| self.observer.look(publication));
     }
 
-    /// Judges if it is time to, failures by earlier ones and the present split; gives rows to be published. A failover that the owner does not
-    /// follow any more is over.
+    /// Judges if it is time to, failures by earlier ones and the present split; gives rows to be published. A failover
+    /// that the owner does not follow any more is over.
     pub(crate) fn judge(&mut self, owner: &Owner, basis: &Basis, health: &Health, now_us: i64) -> Vec<Publication> {
         self.take_delivered();
         let slot_us = slot_start_us(now_us, BIN_US);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use measure::{Cause, Comparison, Hour};
 use model::tables::PortRow;
-use model::time::{SECOND_US, WINDOW_US};
+use model::time::SECOND_US;
 use peering::{Finding, FindingKind};
 use serde_json::{Value, json};
 
@@ -51,7 +51,6 @@ const fn cause_name(cause: Option<Cause>) -> &'static str {
 pub(crate) fn hours(compared: &[Comparison]) -> Vec<Vec<Value>> {
     let rows = compared.iter().flat_map(|comparison| comparison.hours.iter().map(move |hour| (comparison, hour)));
     let row = |(comparison, hour): (&Comparison, &Hour)| {
-        let seconds = f64::from(hour.windows) * (WINDOW_US / SECOND_US) as f64;
         let rate = |bits: f64, seconds: f64| if seconds > 0.0 { json!((bits / seconds).round()) } else { Value::Null };
         let start = jiff::Timestamp::from_microsecond(hour.start_us).map_or_else(|_| String::new(), |at| at.to_string());
         vec![
@@ -59,8 +58,8 @@ pub(crate) fn hours(compared: &[Comparison]) -> Vec<Vec<Value>> {
             json!(&*comparison.direction),
             json!(start),
             json!(hour.windows),
-            rate(hour.flow_bits, seconds),
-            rate(hour.counter_bits + hour.silent_bits, seconds + hour.silent_seconds),
+            rate(hour.flow_bits, hour.seconds),
+            rate(hour.counter_bits + hour.silent_bits, hour.seconds + hour.silent_seconds),
             hour.ratio().map_or(Value::Null, |ratio| json!((ratio * 1_000.0).round() / 1_000.0)),
             json!(cause_name(comparison.cause)),
         ]
@@ -71,25 +70,20 @@ pub(crate) fn hours(compared: &[Comparison]) -> Vec<Vec<Value>> {
 /// A finding where flows and counters do not fit.
 pub(crate) fn flows_differ(comparison: &Comparison) -> Option<Finding> {
     let subject = format!("{} {}", comparison.port, comparison.direction);
-    let cause = comparison.cause?;
-    if cause == Cause::NoFlows {
-        let sum = |of: fn(&Hour) -> f64| comparison.hours.iter().map(of).sum::<f64>();
-        let mbps = sum(|hour| hour.silent_bits) / sum(|hour| hour.silent_seconds) / 1e6;
-        let text = format!(
-            "counters show {mbps:.0} Mbit/s, and flows nothing: no record names this interface, or their sampling rate is not \
-             known; meter at it, and have the router export the interface that a packet leaves by"
-        );
-        return Some(Finding { kind: FindingKind::FlowsDiffer, subject, text });
-    }
-    let ratio = comparison.ratio()?;
-    let others = comparison.others.join(", ");
+    let finding = |text: String| Some(Finding { kind: FindingKind::FlowsDiffer, subject, text });
+    let first_path;
     let ratios: Vec<f64> = comparison.hours.iter().filter_map(Hour::ratio).collect();
     let (least, most) = ratios.iter().fold((f64::MAX, 0.0_f64), |(least, most), ratio| (least.min(*ratio), most.max(*ratio)));
-    let because = match cause {
-        Cause::FirstPath | Cause::NoFlows => &*format!(
-            "as much as those of {others} besides its own, of which flows tell nothing: likely the router exports the first \
-                 of equal paths as output interface; have it export the one that a packet leaves by, or meter at these ports"
-        ),
+    let because = match comparison.cause? {
+        Cause::NoFlows => return finding(no_flows(comparison)),
+        Cause::FirstPath => {
+            first_path = format!(
+                "as much as those of {} besides its own, of which flows tell nothing: likely the router exports the first of \
+                 equal paths as output interface; have it export the one that a packet leaves by, or meter at these ports",
+                comparison.others.join(", ")
+            );
+            &first_path
+        }
         Cause::SamplingRate => {
             "by one factor throughout: the sampling rate is likely wrong; compare what `inspect` shows with the router's own, \
              or give sampling of its [[port]] or [[exporter]]"
@@ -106,6 +100,17 @@ pub(crate) fn flows_differ(comparison: &Comparison) -> Option<Finding> {
         }
         Cause::Unknown => "not by one factor, nor with the load; `peerings check --counters` shows the hours",
     };
+    let ratio = comparison.ratio()?;
     let text = format!("flows are {ratio:.2} of the counters ({least:.2} to {most:.2} by hour), {because}");
-    Some(Finding { kind: FindingKind::FlowsDiffer, subject, text })
+    finding(text)
+}
+
+/// How much flows do not tell.
+fn no_flows(comparison: &Comparison) -> String {
+    let sum = |of: fn(&Hour) -> f64| comparison.hours.iter().map(of).sum::<f64>();
+    let mbps = sum(|hour| hour.silent_bits) / sum(|hour| hour.silent_seconds) / 1e6;
+    format!(
+        "counters show {mbps:.0} Mbit/s, and flows nothing: no record names this interface, or their sampling rate is not \
+         known; meter at it, and have the router export the interface that a packet leaves by"
+    )
 }

@@ -152,7 +152,6 @@ impl List {
     }
 }
 
-const FITS: &str = "configuration and telemetry fit";
 const FINDINGS: &[Heading] = &[text("finding"), text("subject"), text("what")];
 
 impl Check {
@@ -171,8 +170,10 @@ impl Check {
         }
         findings.extend(compared.iter().filter_map(flows_differ));
         if findings.is_empty() && self.format == Format::Table {
-            let is_empty = seen.exporters.is_empty();
-            let sentence = if is_empty { "nothing has come yet that the configuration could be compared with" } else { FITS };
+            let sentence = match seen.exporters.is_empty() {
+                true => "nothing has come yet that the configuration could be compared with",
+                false => "configuration and telemetry fit",
+            };
             writeln!(std::io::stdout(), "{sentence}")?;
             return Ok(());
         }

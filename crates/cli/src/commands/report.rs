@@ -214,7 +214,7 @@ impl Report {
             Shape::Csv => {
                 answer.notes.iter().for_each(|note| eprintln!("{note}"));
                 if let Some(section) = self.section(answer)? {
-                    let headings = headings(section, false, |_| true);
+                    let headings = headings(section, false);
                     let row = |row: &Vec<report::Cell>| {
                         row.iter().zip(&section.columns).map(|(cell, column)| cell.value(column.unit)).collect()
                     };
@@ -231,14 +231,14 @@ impl Report {
     }
 }
 
-/// Names and units of the columns that are shown; without a unit where the value itself tells it, or for a program.
-fn headings(section: &report::Section, is_for_people: bool, is_shown: impl Fn(&report::Column) -> bool) -> Vec<Heading> {
+/// Names of the columns; for people of those that are no details, and with units where values do not tell them.
+fn headings(section: &report::Section, is_for_people: bool) -> Vec<Heading> {
     let one = |column: &report::Column| {
         let has_unit = is_for_people && matches!(column.unit, Unit::Mbps | Unit::Seconds | Unit::Milliseconds | Unit::Bytes);
         let name = if has_unit { format!("{} {}", column.name, column.unit.name()).into() } else { column.name.into() };
         Heading { name, is_number: column.unit.is_number() }
     };
-    section.columns.iter().filter(|column| is_shown(column)).map(one).collect()
+    section.columns.iter().filter(|column| !(is_for_people && column.is_detail)).map(one).collect()
 }
 
 fn table(text: &mut Vec<u8>, answer: &Answer, zone: &TimeZone) -> Result<(), Failure> {
@@ -254,7 +254,7 @@ fn table(text: &mut Vec<u8>, answer: &Answer, zone: &TimeZone) -> Result<(), Fai
     }
     for section in &answer.sections {
         writeln!(text, "\n{}", section.title)?;
-        let headings = headings(section, true, |column| !column.is_detail);
+        let headings = headings(section, true);
         let shown = |row: &Vec<report::Cell>| -> Vec<serde_json::Value> {
             let cells = row.iter().zip(&section.columns).filter(|(_, column)| !column.is_detail);
             cells.map(|(cell, column)| cell.text(column.unit, zone).into()).collect()

@@ -7,7 +7,8 @@ use super::report::{Progress, Scope};
 use crate::failure::Failure;
 use crate::output::{Format, Heading, print_rows};
 
-/// Run a query on the tables: links, links_5m, ports, ports_5m, traffic, prefixes, latency, failovers, alerts, exporters, connections, flows
+/// Run a query on the tables: links, links_5m, ports, ports_5m, traffic, prefixes, latency, failovers, alerts,
+/// exporters, connections, flows
 ///
 /// All of the data, unless --from, --to or --last say otherwise, which are widened to whole five minutes. Nothing can be
 /// written.

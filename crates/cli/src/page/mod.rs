@@ -54,7 +54,7 @@ pub(crate) struct Sight {
     pub(crate) events: Vec<web::Event>,
     /// What failures are judged by.
     pub(crate) basis: Basis,
-    /// Those that go on and are not silenced, and those that have ended of late.
+    /// Those that go on, silenced or not, and those that have ended of late.
     pub(crate) alerts: Vec<alert::Alert>,
     pub(crate) late_records: u64,
     pub(crate) written: Written,

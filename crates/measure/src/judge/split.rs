@@ -69,17 +69,18 @@ impl Split {
     }
 
     /// What each connection carries, in the order of their names.
-    pub fn list<'a>(&'a self) -> Vec<Portion> {
+    pub fn list(&self) -> Vec<Portion> {
         let mut numbers: HashMap<&Name, usize> = HashMap::new();
-        let mut number = |prefix| {
-            let next = numbers.len();
-            *numbers.entry(prefix).or_insert(next)
-        };
-        let mut portion = |(connection, latest): (&Name, &'a Latest)| Portion {
-            connection: connection.clone(),
-            prefixes: latest.prefixes.iter().map(|(prefix, bytes)| (number(prefix), *bytes)).collect(),
-        };
-        self.held.iter().map(&mut portion).collect()
+        let mut portions = Vec::with_capacity(self.held.len());
+        for (connection, latest) in &self.held {
+            let mut prefixes = Vec::with_capacity(latest.prefixes.len());
+            for (prefix, bytes) in &latest.prefixes {
+                let next = numbers.len();
+                prefixes.push((*numbers.entry(prefix).or_insert(next), *bytes));
+            }
+            portions.push(Portion { connection: connection.clone(), prefixes });
+        }
+        portions
     }
 }
 

@@ -197,7 +197,7 @@ fn line<'a>(links: &Links, row: &'a ConnectionRow, n1: Option<Fullest>, healths:
     let ratios = counters.map(|(_, (_, ratio))| ratio);
     let is_silent = |direction: Direction| loads[direction as usize].and_then(Load::mean).is_none();
     let silent = counters.into_iter().filter_map(|(direction, (counter_bps, ratio))| {
-        let counter_bps = counter_bps.filter(|bps| ratio.is_none() && *bps > SILENT_LEAST_BPS)?;
+        let counter_bps = counter_bps.filter(|bps| ratio.is_none() && *bps > measure::MISSED_LEAST_BPS)?;
         is_silent(direction).then_some((direction, counter_bps))
     });
     // The direction that is further off is the one to be known.
@@ -213,9 +213,6 @@ fn line<'a>(links: &Links, row: &'a ConnectionRow, n1: Option<Fullest>, healths:
         trust: trust(row, healths, loads),
     }
 }
-
-/// A port that carries less by its counters may carry no IP, bit/s.
-const SILENT_LEAST_BPS: f64 = 1e7;
 
 fn trust(row: &ConnectionRow, healths: &BTreeMap<String, Vec<Health>>, loads: [Option<&Load>; 2]) -> Trust {
     let mine: Vec<&Health> = row.exporters.iter().filter_map(|exporter| healths.get(&**exporter)).flatten().collect();
@@ -240,8 +237,7 @@ fn doubts(line: &Line<'_>, settings: &ReportSettings) -> Vec<String> {
         doubts.push(format!("flows are {:.0} % of the counters", ratio * 100.0));
     }
     for (direction, counter_bps) in &line.silent {
-        let way = if *direction == Direction::ToMicrosoft { "to" } else { "from" };
-        doubts.push(format!("no flows {way} Microsoft, where the counters show {:.0} Mbit/s", counter_bps / 1e6));
+        doubts.push(format!("no flows {}, where the counters show {:.0} Mbit/s", direction.words(), counter_bps / 1e6));
     }
     if let Some(share) = line.trust.unknown_rate.filter(|share| *share > 0.01) {
         doubts.push(format!("sampling unknown for {:.1} % of the records", share * 100.0));

@@ -7,7 +7,7 @@ use model::Direction;
 use super::Options;
 use super::selection::no_such;
 use crate::answer::{Cell, Column, Unit};
-use crate::connections::Edge;
+use crate::connections::{Edge, is_unresolved};
 use crate::range::STEP_US;
 use crate::{Data, Filter, ReportError};
 
@@ -49,6 +49,16 @@ pub(super) struct Sum {
     pub(super) rows_unknown: i64,
 }
 
+impl Sum {
+    fn add(&mut self, other: &Sum) {
+        self.bytes_estimated += other.bytes_estimated;
+        self.variance += other.variance;
+        self.bytes_exported += other.bytes_exported;
+        self.packets_estimated += other.packets_estimated;
+        self.rows_unknown += other.rows_unknown;
+    }
+}
+
 /// A query, and the keys that it may be asked by.
 pub(super) struct Tally {
     pub(super) table: &'static str,
@@ -64,6 +74,15 @@ struct Asked {
     of_connections: Vec<(&'static Key, String)>,
 }
 
+impl Asked {
+    /// Whether sums lack what no connection is told of: there is such, and rows are not asked for by connection.
+    fn leaves_out(&self, edge: &Edge) -> bool {
+        let is_asked_for = self.keys.iter().any(|key| key.name == "connection")
+            || self.of_table.iter().any(|filter| filter.column == "connection");
+        !is_asked_for && edge.iter().any(|row| is_unresolved(&row.connection))
+    }
+}
+
 /// What a tally comes to.
 pub(super) struct Tallied {
     pub(super) columns: Vec<Column>,
@@ -71,30 +90,47 @@ pub(super) struct Tallied {
     pub(super) notes: Vec<String>,
 }
 
-/// Links of traffic whose connection a router does not tell: where it leaves, it is counted, too, so it is left out of sums
-/// unless it is asked for.
+/// Sums, and beside them those of traffic whose connection a router does not tell: where it leaves, it is counted, too.
 #[derive(Default)]
-struct Unresolved {
-    links: Vec<String>,
+struct Gathered {
+    sums: Sums,
+    unresolved: Sums,
+    /// Links of it, and its IP bytes by direction.
+    links: BTreeSet<String>,
+    bytes: BTreeMap<Direction, f64>,
 }
 
-impl Unresolved {
-    fn of(edge: &Edge, asked: &Asked) -> Unresolved {
-        let is_asked_for = asked.keys.iter().any(|key| key.name == "connection")
-            || asked.of_table.iter().any(|filter| filter.column == "connection");
-        let links =
-            edge.iter().map(|row| row.connection.to_string()).filter(|name| !is_asked_for && name.ends_with("/unresolved"));
-        Unresolved { links: links.collect() }
+impl Gathered {
+    /// Takes in the sum of a key on a connection in a direction.
+    fn add(&mut self, key: Vec<String>, sum: &Sum, unresolved: Option<(&str, Option<Direction>)>) {
+        let sums = match unresolved {
+            None => &mut self.sums,
+            Some((link, direction)) => {
+                self.links.insert(link.to_owned());
+                direction.into_iter().for_each(|way| *self.bytes.entry(way).or_default() += sum.bytes_estimated);
+                &mut self.unresolved
+            }
+        };
+        sums.entry(key).or_default().add(sum);
     }
 
-    /// A query over the rows of a table that are (`in`), or are not (`not in`), of these links.
-    fn within(&self, sql: &str, table: &str, is: &str) -> String {
-        if self.links.is_empty() {
-            return sql.to_owned();
+    /// The sums, and what is to be said of what is not in them. Where there is nothing else that it could be part of,
+    /// nothing is left out.
+    fn settle(self, seconds: f64) -> (Sums, Vec<String>) {
+        if self.sums.is_empty() {
+            return (self.unresolved, Vec::new());
         }
-        let quoted: Vec<String> = self.links.iter().map(|link| format!("'{}'", link.replace('\'', "''"))).collect();
-        let rows = format!("from (select * from {table} where connection {is} ({})) as {table}", quoted.join(", "));
-        sql.replace(&format!("from {table}"), &rows)
+        let links: Vec<String> = self.links.into_iter().collect();
+        let note = |(direction, bytes): (Direction, f64)| {
+            format!(
+                "left out are {:.0} Mbit/s {} whose connection a router does not tell ({}): where they cross a connection that \
+                 is metered they are counted there; --by connection shows them",
+                bytes * 8.0 / seconds / 1e6,
+                direction.words(),
+                links.join(", ")
+            )
+        };
+        (self.sums, self.bytes.into_iter().map(note).collect())
     }
 }
 
@@ -136,13 +172,8 @@ impl Tally {
             return Err(data.nothing(self.table));
         }
         let edge = Edge::read(data)?;
-        let unresolved = Unresolved::of(&edge, &asked);
-        let mut sums = self.sums(data, &asked, &edge, &unresolved)?;
-        let mut notes = self.notes(data, &unresolved)?;
-        if sums.is_empty() && !unresolved.links.is_empty() {
-            // There is nothing else that it could be part of.
-            (sums, notes) = (self.sums(data, &asked, &edge, &Unresolved::default())?, Vec::new());
-        }
+        let seconds = data.known_seconds(self.table, STEP_US);
+        let (sums, notes) = self.sums(data, &asked, &edge)?.settle(seconds);
         if sums.is_empty() && !options.filters.is_empty() {
             return Err(self.no_row(data, &asked, &edge, options));
         }
@@ -153,7 +184,6 @@ impl Tally {
         if options.compares_previous {
             columns.extend(PREVIOUS);
         }
-        let seconds = data.known_seconds(self.table, STEP_US);
         let all: f64 = sums.values().map(|sum| sum.bytes_estimated).sum();
         let gone = before
             .iter()
@@ -179,28 +209,6 @@ impl Tally {
             cells
         };
         Ok(Tallied { columns, rows: rows.into_iter().map(row).collect(), notes })
-    }
-
-    /// How much has no link, where it is left out.
-    fn notes(&self, data: &Data, unresolved: &Unresolved) -> Result<Vec<String>, ReportError> {
-        if unresolved.links.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sql = unresolved.within(&self.sql.replace("{by}", "direction"), self.table, "in");
-        let seconds = data.known_seconds(self.table, STEP_US);
-        data.fold(&sql, Vec::new, |notes, batch| {
-            let (directions, bytes) = (batch.texts("direction")?, batch.floats("bytes_estimated")?);
-            for row in 0..batch.rows() {
-                let mbps = bytes.get(row).unwrap_or(0.0) * 8.0 / seconds / 1e6;
-                let which = if directions.known(row) == Direction::ToMicrosoft.name() { "to" } else { "from" };
-                notes.push(format!(
-                    "left out are {mbps:.0} Mbit/s {which} Microsoft whose connection a router does not tell ({}): where they cross a \
-                     connection that is metered they are counted there; --by connection shows them",
-                    unresolved.links.join(", ")
-                ));
-            }
-            Ok(())
-        })
     }
 
     /// Filters on the table's own columns, and on what connections lend to it.
@@ -244,18 +252,23 @@ impl Tally {
         let mut data = Data::open(data.tables(), data.range().previous(), &asked.of_table, &options.settings)?;
         data.register(&[self.table])?;
         let seconds = data.known_seconds(self.table, STEP_US);
-        let unresolved = Unresolved::of(edge, asked);
-        if data.has_rows(self.table) { Ok(Some((self.sums(&data, asked, edge, &unresolved)?, seconds))) } else { Ok(None) }
+        if !data.has_rows(self.table) {
+            return Ok(None);
+        }
+        let (sums, _) = self.sums(&data, asked, edge)?.settle(seconds);
+        Ok(Some((sums, seconds)))
     }
 
-    fn sums(&self, data: &Data, asked: &Asked, edge: &Edge, unresolved: &Unresolved) -> Result<Sums, ReportError> {
+    fn sums(&self, data: &Data, asked: &Asked, edge: &Edge) -> Result<Gathered, ReportError> {
         let keys = &asked.keys;
+        let leaves_out = asked.leaves_out(edge);
         let mut by: Vec<&str> = keys.iter().map(|key| key.of_connection.map_or(key.name, |_| "connection")).collect();
         by.extend(asked.of_connections.iter().map(|_| "connection"));
+        by.extend(["connection", "direction"].into_iter().filter(|_| leaves_out));
         by.sort_unstable();
         by.dedup();
-        let sql = unresolved.within(&self.sql.replace("{by}", &by.join(", ")), self.table, "not in");
-        data.fold(&sql, Sums::new, |sums, batch| {
+        let is_by = |column: &str| by.contains(&column);
+        data.fold(&self.sql.replace("{by}", &by.join(", ")), Gathered::default, |gathered, batch| {
             let texts = keys
                 .iter()
                 .map(|key| batch.texts(key.of_connection.map_or(key.name, |_| "connection")))
@@ -263,11 +276,12 @@ impl Tally {
             let (estimated, variances) = (batch.floats("bytes_estimated")?, batch.floats("variance")?);
             let (exported, packets) = (batch.floats("bytes_exported")?, batch.floats("packets_estimated")?);
             let unknown = batch.integers("rows_unknown")?;
-            let connections = if asked.of_connections.is_empty() { None } else { Some(batch.texts("connection")?) };
+            let connections = is_by("connection").then(|| batch.texts("connection")).transpose()?;
+            let directions = is_by("direction").then(|| batch.texts("direction")).transpose()?;
+            let connection = |row: usize| connections.as_ref().map_or("", |connections| connections.known(row));
             let fits = |row: &usize| {
-                let name = connections.as_ref().map_or("", |connections| connections.known(*row));
                 let has = |(key, value): &(&Key, String)| {
-                    key.of_connection.is_none_or(|of| of(edge, name).unwrap_or_default() == *value)
+                    key.of_connection.is_none_or(|of| of(edge, connection(*row)).unwrap_or_default() == *value)
                 };
                 asked.of_connections.iter().all(has)
             };
@@ -276,12 +290,17 @@ impl Tally {
                     Some(of) => of(edge, texts.known(row)).unwrap_or_else(|| UNKNOWN.to_owned()),
                     None => texts.get(row).unwrap_or(UNKNOWN).to_owned(),
                 };
-                let sum: &mut Sum = sums.entry(keys.iter().zip(&texts).map(one).collect()).or_default();
-                sum.bytes_estimated += estimated.get(row).unwrap_or(0.0);
-                sum.variance += variances.get(row).unwrap_or(0.0);
-                sum.bytes_exported += exported.get(row).unwrap_or(0.0);
-                sum.packets_estimated += packets.get(row).unwrap_or(0.0);
-                sum.rows_unknown += unknown.get(row).unwrap_or(0);
+                let sum = Sum {
+                    bytes_estimated: estimated.get(row).unwrap_or(0.0),
+                    variance: variances.get(row).unwrap_or(0.0),
+                    bytes_exported: exported.get(row).unwrap_or(0.0),
+                    packets_estimated: packets.get(row).unwrap_or(0.0),
+                    rows_unknown: unknown.get(row).unwrap_or(0),
+                };
+                let direction = directions.as_ref().and_then(|directions| Direction::named(directions.known(row)));
+                let is_left_out = leaves_out && is_unresolved(connection(row));
+                let unresolved = is_left_out.then(|| (connection(row), direction));
+                gathered.add(keys.iter().zip(&texts).map(one).collect(), &sum, unresolved);
             }
             Ok(())
         })
@@ -301,17 +320,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_connection_is_told_of_is_left_out_of_sums() {
-        let none = Unresolved::default();
-        assert_eq!(none.within("select 1 from traffic group by 1", "traffic", "not in"), "select 1 from traffic group by 1");
-        let some = Unresolved { links: vec!["192.0.2.1/unresolved".to_owned(), "it's".to_owned()] };
-        assert_eq!(
-            some.within("select 1 from traffic group by 1", "traffic", "not in"),
-            "select 1 from (select * from traffic where connection not in ('192.0.2.1/unresolved', 'it''s')) as traffic group by 1"
+    fn what_no_connection_is_told_of_is_left_out_of_sums_and_told() {
+        let sum = |bytes: f64| Sum { bytes_estimated: bytes, ..Sum::default() };
+        let key = || vec!["Exchange".to_owned()];
+        let unresolved = || Some(("192.0.2.1/unresolved", Some(Direction::ToMicrosoft)));
+        let mut both = Gathered::default();
+        both.add(key(), &sum(4e6), None);
+        both.add(key(), &sum(1e6), None);
+        both.add(key(), &sum(2e6), unresolved());
+        let (sums, notes) = both.settle(8.0);
+        assert_eq!((sums[&key()].bytes_estimated, notes.len()), (5e6, 1));
+        assert!(
+            notes[0].starts_with("left out are 2 Mbit/s to Microsoft") && notes[0].contains("192.0.2.1/unresolved"),
+            "{notes:?}"
         );
-        // The texts of both reports are such that it can be.
-        for (sql, table) in [(include_str!("../sql/traffic.sql"), "traffic"), (include_str!("../sql/prefixes.sql"), "prefixes")] {
-            assert!(some.within(sql, table, "in").contains("connection in ("), "{table}");
-        }
+        // Alone it is part of nothing else.
+        let mut alone = Gathered::default();
+        alone.add(key(), &sum(2e6), unresolved());
+        let (sums, notes) = alone.settle(8.0);
+        assert_eq!((sums[&key()].bytes_estimated, notes), (2e6, Vec::new()));
     }
 }
